@@ -1,0 +1,9 @@
+"""Errors of the evaluator. It stands alone, so it has its own; the command line turns them into exit codes."""
+
+
+class EvalError(Exception):
+    """Base of every error the evaluator raises on purpose."""
+
+
+class InvalidInputError(EvalError):
+    """What was given to judge does not fit: shapes, label names, values outside [0, 1] or NaN."""
