@@ -14,6 +14,9 @@
 Every message says what is wrong, where, and the next step.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class CompressError(Exception):
     """Base of every error this project raises on purpose."""
@@ -61,3 +64,9 @@ class MissingPackageError(UserError):
 
 class ParityError(CompressError):
     """An exported model does not answer as the model it came from; the artifact was not kept."""
+
+
+def did_you_mean(word: str, known: Iterable[object]) -> str:
+    """`; did you mean X?`, or nothing where no known word is near."""
+    near = difflib.get_close_matches(word, [str(item) for item in known], n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""

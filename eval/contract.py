@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,19 @@ class Predictor(Protocol):
 
     def predict_proba(self, texts: Sequence[str]) -> Floats:
         """Calibrated probabilities in [0, 1], float32 (N, L)."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number with its 95 % interval. All None where the number is undefined: never NaN, never a made-up zero."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def to_json(self) -> dict[str, float | None]:
+        """Plain dict; `Interval(**it)` reads it back exactly."""
+        return {"value": self.value, "low": self.low, "high": self.high}
 
 
 @dataclass(frozen=True)
@@ -74,3 +87,28 @@ class Candidate:
     footprint: Footprint
     thresholds: Floats | None
     predictor: Predictor
+
+
+def check_probabilities(
+    probabilities: NDArray[Any], *, rows: int, labels: int, candidate: str, first_row: int = 0
+) -> Floats:
+    """What a candidate answered, as float32 (rows, labels), once it is seen to be probabilities.
+
+    first_row: where these rows start in the whole set, so that the error names the row a user can look up (from 0).
+    Raises InvalidInputError naming the candidate, and the first bad row: wrong shape, NaN, or outside [0, 1].
+    """
+    array = np.asarray(probabilities)
+    if array.shape != (rows, labels):
+        raise InvalidInputError(
+            f"{candidate}: predict_proba gave shape {array.shape} for rows {first_row} to {first_row + rows - 1}; "
+            f"{(rows, labels)} (texts, labels) was expected"
+        )
+    array = array.astype(np.float32, copy=False)
+    good = (array >= 0) & (array <= 1)  # False for NaN too
+    if not good.all():
+        row, column = (int(place) for place in np.argwhere(~good)[0])
+        raise InvalidInputError(
+            f"{candidate}: predict_proba gave {array[row, column]} for row {first_row + row}, label number {column}; "
+            "a probability in [0, 1] was expected"
+        )
+    return array

@@ -1,0 +1,1 @@
+"""Report and its renderings. Import the module you need: `report`, `markdown`, `picture`."""

@@ -1,0 +1,218 @@
+"""What passes between stages: a folder with a model, its tokenizer, its decision and a manifest.
+
+A folder is written beside its final place, its manifest last, and then renamed: it is whole, or it is not there. Every
+file's sha256 is checked before anything in it is parsed.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from compress.errors import ArtifactError, BusyError
+from compress.recipe.data import Task
+
+Format = Literal["torch", "onnx", "tfidf"]
+Floats = NDArray[np.float32]
+MANIFEST = "manifest.json"
+
+
+class Decision(BaseModel):
+    """How probabilities become decisions; fitted on validation rows only.
+
+    calibration_temperature: logits are divided by it (Guo et al. 2017). thresholds: one a label, in the order of the
+    manifest's labels; None for single-label, where the argmax decides.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    calibration_temperature: float = Field(gt=0)
+    thresholds: tuple[float, ...] | None
+
+    def probabilities(self, logits: Floats, task: Task) -> Floats:
+        """Calibrated probabilities, float32 (N, L), of logits (N, L): sigmoid, or softmax for single-label."""
+        scaled = logits.astype(np.float32) / np.float32(self.calibration_temperature)
+        if task.type == "single_label":
+            powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+            return powers / powers.sum(axis=1, keepdims=True)
+        # beyond 80 the result no longer changes, and float32's exp would overflow
+        return 1 / (1 + np.exp(-np.clip(scaled, -80, 80)))
+
+
+class Manifest(BaseModel):
+    """What an artifact is and what it was made of.
+
+    max_tokens: texts are cut there; None where there are no tokens. cache_key: of the step that made it. parents: stage
+    id -> digest. file_sha256s: every file but this one. environment: versions of the libraries that made it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    schema_version: Literal[1] = 1
+    format: Format
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    task: Task
+    max_tokens: int | None
+    stage_id: str
+    stage_type: str
+    cache_key: str
+    parents: dict[str, str]
+    file_sha256s: dict[str, str]
+    environment: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Label names in the order of the logits' columns."""
+        return self.task.labels
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A whole artifact on disk."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the files' names and sha256s: two artifacts with it are the same, whenever they were made."""
+        return sha256_text(json.dumps(self.manifest.file_sha256s, sort_keys=True))
+
+    def decision(self) -> Decision:
+        """The stored calibration temperature and thresholds."""
+        return Decision.model_validate_json((self.path / "decision.json").read_text(encoding="utf-8"))
+
+
+def sha256_text(text: str) -> str:
+    """Hex sha256 of UTF-8 text."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Hex sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def library_versions(names: tuple[str, ...]) -> dict[str, str]:
+    """Installed versions by package name, without importing any; packages that are not installed are left out."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest alone; files are not checked. Raises ArtifactError where there is none or it cannot be read."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        what = "has no manifest.json, so it is no artifact of this project" if folder.is_dir() else "does not exist"
+        raise ArtifactError(f"{folder} {what}. An artifact is a folder like runs/NAME/artifacts/STAGE_ID.")
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ArtifactError(
+            f"{path} is damaged or of another version: {where} {first['msg']}. Make it again."
+        ) from error
+
+
+def open_artifact(folder: Path) -> Artifact:
+    """The artifact at `folder`, every file verified against its sha256 before any is parsed.
+
+    Raises ArtifactError if a file is missing or its bytes have changed.
+    """
+    manifest = read_manifest(folder)
+    for name, expected in manifest.file_sha256s.items():
+        file = folder / name
+        if not file.is_file():
+            raise ArtifactError(f"{folder} is damaged: {name} is missing. Delete the folder, and run the recipe again.")
+        found = sha256_file(file)
+        if found != expected:
+            raise ArtifactError(
+                f"{file} is damaged: its sha256 is {found[:16]}..., the manifest says {expected[:16]}.... "
+                "Nothing in it was read. Delete the artifact's folder, and run the recipe again."
+            )
+    return Artifact(folder, manifest)
+
+
+@contextmanager
+def writing(final: Path) -> Iterator[Path]:
+    """A temporary folder beside `final` that takes its place when the block ends well, and vanishes when it does not.
+
+    The old folder goes only when the new one is whole.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    fresh = final.with_name(f".{final.name}.writing")
+    old = final.with_name(f".{final.name}.old")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    try:
+        yield fresh
+        shutil.rmtree(old, ignore_errors=True)
+        if final.exists():
+            final.rename(old)
+        fresh.rename(final)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def seal(folder: Path, manifest: Manifest) -> Manifest:
+    """Adds the sha256 of every file in `folder` to `manifest` and writes it there, last."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    sums = {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
+    sealed = manifest.model_copy(update={"file_sha256s": sums})
+    write_whole(folder / MANIFEST, sealed.model_dump_json(indent=2) + "\n")
+    return sealed
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file so that it holds all of `content` or is not touched, also when the machine stops midway."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_json(path: Path, value: Mapping[str, object]) -> None:
+    """Writes JSON whole; NaN is an error."""
+    write_whole(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """Holds a run's folder for this process; the system lets go of it when the process ends, however it ends.
+
+    Raises BusyError at once if another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise BusyError(
+            f"another run is working in {folder}. Wait for it, or give this one its own folder with --out."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

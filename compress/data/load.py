@@ -1,0 +1,188 @@
+"""The `data` section -> Splits: reads what the layout names, joins labels, splits validation off, notes oddities."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.data import synthetic
+from compress.data.labels import check_learnable, joined, label_columns, labelled, subset, targets_of, texts_of
+from compress.data.layout import FileSource, Origin, Unscored, file_source, layout_of
+from compress.data.overlap import without_overlap
+from compress.data.rows import did_you_mean
+from compress.data.stratify import held_out
+from compress.data.tables import Table, read_table
+from compress.data.types import Splits
+from compress.errors import DataError
+from compress.recipe.data import BuiltinSource, Data, HubSource, Task
+from eval.contract import LabelledTexts
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Rows of one source, and what is worth saying about them."""
+
+    rows: LabelledTexts
+    notes: tuple[str, ...] = ()
+
+
+def load_splits(data: Data, task: Task, seed: int) -> Splits:
+    """Every row that the recipe asks for, checked.
+
+    DataError names the file, the line and the next step where something is missing or is not what the recipe says.
+    """
+    layout = layout_of(data)
+    read = {
+        role: _labelled_rows(origins, task, seed) for role, origins in layout.roles() if origins and role != "unlabeled"
+    }
+    unlabeled = tuple(text for origin in layout.unlabeled for text in _texts(origin, task, seed))
+    train, validation, notes = _train_and_validation(read, data, seed)
+    tests = {name: read[f"test:{name}"].rows for name in layout.tests}
+    notes = (*notes, *(note for part in read.values() for note in part.notes), *_origin_notes(layout.roles()))
+    splits = Splits(train, validation, unlabeled, tests, tuple(dict.fromkeys(notes)))
+    splits = replace(splits, notes=(*splits.notes, *_empty_texts(splits)))
+    splits = without_overlap(splits, drop=data.drop_overlap)
+    check_learnable(splits.train)
+    return splits
+
+
+def read_labelled(path: Path, task: Task) -> LabelledTexts:
+    """The rows of one file with their labels. DataError as for load_splits."""
+    return _file_rows(file_source(path), task).rows
+
+
+def _train_and_validation(
+    read: dict[str, _Read], data: Data, seed: int
+) -> tuple[LabelledTexts, LabelledTexts, tuple[str, ...]]:
+    train = read["train"].rows
+    if "validation" in read:
+        return train, read["validation"].rows, ()
+    held = held_out(train.targets, data.validation_share, seed)
+    if not held.any():
+        raise DataError(
+            f"data: {len(train)} train rows are too few to split {data.validation_share:.0%} off for validation; "
+            "name a validation file in data.validation"
+        )
+    note = f"validation is {int(held.sum()):,} rows split off train by seed {seed}, stratified by rarest label"
+    return subset(train, ~held), subset(train, held), (note,)
+
+
+def _labelled_rows(origins: Sequence[Origin], task: Task, seed: int) -> _Read:
+    parts = [_origin_rows(origin, task, seed) for origin in origins]
+    return _Read(joined([part.rows for part in parts]), tuple(note for part in parts for note in part.notes))
+
+
+def _origin_rows(origin: Origin, task: Task, seed: int) -> _Read:
+    match origin:
+        case FileSource():
+            return _file_rows(origin, task)
+        case HubSource():
+            return _Read(labelled(_hub_table(origin, task, (*task.text, *label_columns(task))), task))
+        case BuiltinSource():
+            return _Read(_builtin(origin, task, seed))
+        case Unscored():
+            raise DataError(f"{origin.file.path}: rows marked -1 have no labels; they can only be unlabeled rows")
+
+
+def _hub_table(source: HubSource, task: Task, columns: tuple[str, ...]) -> Table:
+    from compress.data.hub import read_hub
+
+    return read_hub(source, columns, names=task.values is None)
+
+
+def _builtin(source: BuiltinSource, task: Task, seed: int) -> LabelledTexts:
+    if task.type != "multi_label":
+        raise DataError("data: the built-in comments are multi_label; set task.type: multi_label")
+    for label in task.labels:
+        if label not in synthetic.LABELS:
+            raise DataError(
+                f"task.labels: the built-in comments have no label {label!r}{did_you_mean(label, synthetic.LABELS)}; "
+                f"they have {', '.join(synthetic.LABELS)}"
+            )
+    texts, targets = synthetic.generate(source.split, seed)
+    return LabelledTexts(texts, task.labels, targets[:, [synthetic.LABELS.index(label) for label in task.labels]])
+
+
+def _texts(origin: Origin, task: Task, seed: int) -> tuple[str, ...]:
+    """The texts alone, for the transfer set."""
+    match origin:
+        case FileSource():
+            return texts_of(read_table(origin.path, task.text), task)
+        case Unscored():
+            rows, unscored = _joined_by_id(origin.file, task)
+            return subset(rows, unscored).texts
+        case HubSource():
+            return texts_of(_hub_table(origin, task, task.text), task)
+        case BuiltinSource():
+            return synthetic.generate(origin.split, seed)[0]
+
+
+def _file_rows(source: FileSource, task: Task) -> _Read:
+    if source.labels_path is None:
+        return _Read(labelled(read_table(source.path, (*task.text, *label_columns(task))), task))
+    rows, unscored = _joined_by_id(source, task)
+    scored = subset(rows, ~unscored)
+    if not len(scored):
+        raise DataError(f"{source.labels_path}: every row is marked -1 (not scored); there is nothing to judge on")
+    count = int(unscored.sum())
+    note = (
+        f"{count:,} rows of {source.path.name} are marked -1 (not scored) in {source.labels_path.name} and were dropped"
+    )
+    return _Read(scored, (note,) if count else ())
+
+
+def _joined_by_id(source: FileSource, task: Task) -> tuple[LabelledTexts, NDArray[np.bool_]]:
+    """Texts of one file with the labels of the other, in the order of the texts; and (N,) which rows carry -1."""
+    if source.labels_path is None:
+        raise DataError(f"{source.path}: has no labels file beside it")
+    texts = read_table(source.path, ("id", *task.text))
+    labels = read_table(source.labels_path, ("id", *label_columns(task)))
+    where = _positions(labels)
+    _positions(texts)
+    for row, name in enumerate(texts.columns["id"]):
+        if name not in where:
+            raise DataError(
+                f"{texts.place(row)}: id {name!r} is not in {labels.name}; both files must hold the same ids"
+            )
+    targets = targets_of(labels, task, unscored=True)[[where[name] for name in texts.columns["id"]]]
+    unscored: NDArray[np.bool_] = np.min(targets, axis=1) < 0
+    return LabelledTexts(texts_of(texts, task), task.labels, targets), unscored
+
+
+def _positions(table: Table) -> dict[str, int]:
+    """id -> row number from 0. DataError if one occurs twice."""
+    where: dict[str, int] = {}
+    for row, name in enumerate(table.columns["id"]):
+        if name in where:
+            raise DataError(f"{table.place(row)}: id {name!r} occurs twice, first in {table.place(where[name])}")
+        where[name] = row
+    return where
+
+
+def _origin_notes(roles: Sequence[tuple[str, tuple[Origin, ...]]]) -> tuple[str, ...]:
+    """What the kind of a source means for who reads the figures."""
+    notes = []
+    for role, origin in ((role, origin) for role, origins in roles for origin in origins):
+        match origin:
+            case BuiltinSource():
+                notes.append("synthetic data: generated comments, not real text; figures compare models, nothing more")
+            case HubSource(revision=None):
+                notes.append(f"hub dataset {origin.hub} is not pinned (revision); a cached run does not see it change")
+            case Unscored():
+                notes.append(f"{role}: texts of the rows marked -1 in {origin.file.path.name} serve as transfer set")
+            case _:
+                pass
+    return tuple(notes)
+
+
+def _empty_texts(splits: Splits) -> tuple[str, ...]:
+    sets = {
+        "train": splits.train.texts,
+        "validation": splits.validation.texts,
+        "unlabeled": splits.unlabeled,
+        **{f"test set {name}": rows.texts for name, rows in splits.tests.items()},
+    }
+    counts = {name: sum(not text.strip() for text in texts) for name, texts in sets.items()}
+    return tuple(f"{count:,} empty or missing texts in {name} (kept)" for name, count in counts.items() if count)

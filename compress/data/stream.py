@@ -1,0 +1,140 @@
+"""Texts in, one at a time, for predict: CSV, TSV, JSON lines or plain lines, from a file or from standard input."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Literal, Self
+
+from compress.data.rows import Line, check_columns, decoded, delimited, json_lines
+from compress.errors import DataError
+
+Format = Literal["csv", "tsv", "jsonl", "lines"]
+
+_BY_SUFFIX: dict[str, Format] = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl"}
+_NOT_STREAMED = (".parquet", ".zip", ".gz", ".bz2", ".xz", ".zst", ".xlsx", ".json")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One text to classify. id: the cell of the `id` column, None where there is no such column."""
+
+    text: str
+    id: str | None
+
+
+class Rows(Iterator[Row]):
+    """Rows of an open input, read as they are asked for. has_id: whether there is an `id` column.
+
+    Closes the file at the end; a context manager for those who stop early. next() raises DataError with the line.
+    """
+
+    def __init__(self, rows: Iterator[Row], closer: ExitStack, *, has_id: bool) -> None:
+        self.has_id = has_id
+        self._rows = rows
+        self._closer = closer
+
+    def __next__(self) -> Row:
+        try:
+            return next(self._rows)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file; standard input stays open."""
+        self._closer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_rows(path: Path | None, text_columns: tuple[str, ...], join: str, format: Format | None = None) -> Rows:  # noqa: A002
+    """Open a file, or standard input (None), and read its header; memory does not grow with the input.
+
+    format: None goes by the suffix (.csv, .tsv, .jsonl; any other is one text a line, an empty line an empty text).
+    On standard input: JSON lines where the first line is a JSON object, CSV or TSV where it is a header with the text
+    columns, else plain lines. Several text columns are joined with `join`. DataError on what cannot be read.
+    """
+    with ExitStack() as stack:
+        name, binary = ("standard input", sys.stdin.buffer) if path is None else (str(path), _opened(path, stack))
+        lines = decoded(binary, name)
+        first = next(lines, None)
+        if first is None:
+            raise DataError(f"{name}: is empty; there is nothing to predict")
+        chosen = format or (
+            _sniffed(first, text_columns) if path is None else _BY_SUFFIX.get(path.suffix.lower(), "lines")
+        )
+        rows, has_id = _rows(chain([first], lines), chosen, name, text_columns, join)
+        return Rows(rows, stack.pop_all(), has_id=has_id)
+
+
+def _opened(path: Path, stack: ExitStack) -> IO[bytes]:
+    if path.suffix.lower() in _NOT_STREAMED:
+        raise DataError(f"{path}: predict reads .csv, .tsv, .jsonl and plain lines; convert or unpack the file first")
+    if path.is_dir() or not path.exists():
+        raise DataError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; --input names a file of texts")
+    try:
+        return stack.enter_context(path.open("rb"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+
+
+def _sniffed(first: str, text_columns: tuple[str, ...]) -> Format:
+    """The format that the first line of standard input shows."""
+    if first.lstrip().startswith("{"):
+        try:
+            json.loads(first)
+        except (ValueError, RecursionError):
+            return "lines"
+        return "jsonl"
+    candidates: tuple[tuple[Format, str], ...] = (("csv", ","), ("tsv", "\t"))
+    for name, delimiter in candidates:
+        cells = {cell.strip().strip('"') for cell in first.split(delimiter)}
+        if cells.issuperset(text_columns):
+            return name
+    return "lines"
+
+
+def _rows(
+    lines: Iterator[str], chosen: Format, name: str, text_columns: tuple[str, ...], join: str
+) -> tuple[Iterator[Row], bool]:
+    """The rows, and whether they have ids."""
+    match chosen:
+        case "lines":
+            return (Row(line.removesuffix("\n").removesuffix("\r"), None) for line in lines), False
+        case "csv" | "tsv":
+            columns, found = delimited(lines, "," if chosen == "csv" else "\t", name)
+            check_columns(text_columns, columns, name)
+            return (_row(line, text_columns, join) for line in found), "id" in columns
+        case "jsonl":
+            return _json_rows(json_lines(lines, name), name, text_columns, join)
+
+
+def _json_rows(
+    found: Iterator[Line], name: str, text_columns: tuple[str, ...], join: str
+) -> tuple[Iterator[Row], bool]:
+    first = next(found, None)
+    if first is None:
+        raise DataError(f"{name}: holds blank lines only; there is nothing to predict")
+    check_columns(text_columns, first.cells, f"{name}, line {first.number}")
+
+    def checked() -> Iterator[Row]:
+        for line in chain([first], found):
+            check_columns(text_columns, line.cells, f"{name}, line {line.number}")
+            yield _row(line, text_columns, join)
+
+    return checked(), "id" in first.cells
+
+
+def _row(line: Line, text_columns: tuple[str, ...], join: str) -> Row:
+    return Row(join.join(line.cells[column] for column in text_columns), line.cells.get("id"))

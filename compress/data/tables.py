@@ -1,0 +1,121 @@
+"""A data file as columns of strings: csv, tsv, jsonl and parquet, the first three also as the one member of a .zip."""
+
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from compress.data.rows import Line, cell_text, check_columns, decoded, delimited, json_lines
+from compress.errors import DataError
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of N cells. numbers: (N,) where each row is, in units of `unit` ("line" of the file, or "row")."""
+
+    name: str
+    unit: str
+    numbers: tuple[int, ...]
+    columns: dict[str, tuple[str, ...]]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def place(self, row: int) -> str:
+        """Where row number `row` (from 0) is, for a message."""
+        return f"{self.name}, {self.unit} {self.numbers[row]}"
+
+
+def kind_of(path: Path) -> str:
+    """The suffix that says how to read the file, .zip left out. DataError on any other."""
+    suffix = Path(path.stem).suffix if path.suffix.lower() == ".zip" else path.suffix
+    if suffix.lower() not in SUFFIXES:
+        raise DataError(f"{path}: cannot tell how to read this; the name must end in {', '.join(SUFFIXES)}")
+    return suffix.lower()
+
+
+def read_table(path: Path, wanted: Iterable[str], optional: Iterable[str] = ()) -> Table:
+    """The wanted columns of a file, and the optional ones it has. DataError on anything that cannot be read."""
+    kind = kind_of(path)
+    wanted, optional = tuple(dict.fromkeys(wanted)), tuple(optional)
+    if kind == ".parquet":
+        return _parquet(path, wanted, optional)
+    with _opened(path) as binary:
+        lines = decoded(binary, str(path))
+        if kind == ".jsonl":
+            return _from_rows(str(path), json_lines(lines, str(path)), wanted, optional, named_in_rows=True)
+        columns, rows = delimited(lines, "\t" if kind == ".tsv" else ",", str(path))
+        check_columns(wanted, columns, str(path))
+        return _from_rows(str(path), rows, wanted, tuple(set(optional) & set(columns)), named_in_rows=False)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; paths are relative to data.dir if given, else to {Path.cwd()}")
+    if path.suffix.lower() != ".zip":
+        with path.open("rb") as binary:
+            yield binary
+        return
+    with _archive(path) as archive:
+        members = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
+        if len(members) != 1:
+            raise DataError(f"{path}: holds {len(members)} files where one was expected; unpack it and name the file")
+        with archive.open(members[0]) as binary:
+            yield binary
+
+
+def _archive(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{path}: not a whole zip file ({error}); fetch it again") from None
+
+
+def _from_rows(
+    name: str, rows: Iterable[Line], wanted: tuple[str, ...], optional: tuple[str, ...], *, named_in_rows: bool
+) -> Table:
+    numbers: list[int] = []
+    cells: dict[str, list[str]] = {column: [] for column in (*wanted, *optional)}
+    for row in rows:
+        if named_in_rows:
+            check_columns(wanted, row.cells, f"{name}, line {row.number}")
+        numbers.append(row.number)
+        for column, values in cells.items():
+            values.append(row.cells.get(column, ""))
+    if not numbers:
+        raise DataError(f"{name}: the file has no rows; at least one is needed")
+    return Table(name, "line", tuple(numbers), {column: tuple(values) for column, values in cells.items()})
+
+
+def _parquet(path: Path, wanted: tuple[str, ...], optional: tuple[str, ...]) -> Table:
+    import pyarrow
+    import pyarrow.parquet
+
+    with _opened(path) as binary:
+        try:
+            there = pyarrow.parquet.read_schema(binary).names
+            check_columns(wanted, there, str(path))
+            kept = [*wanted, *(column for column in optional if column in there)]
+            binary.seek(0)
+            data = pyarrow.parquet.read_table(binary, columns=kept)
+        except pyarrow.ArrowException as error:
+            raise DataError(f"{path}: not a whole parquet file ({error}); write it again") from None
+    columns = {column: data.column(column).to_pylist() for column in kept}
+    return from_columns(str(path), columns)
+
+
+def from_columns(name: str, columns: dict[str, list[object]]) -> Table:
+    """A table of values that are not text yet (parquet, a hub dataset). DataError on lists, and on no rows."""
+    count = len(next(iter(columns.values())))
+    if not count:
+        raise DataError(f"{name}: there are no rows; at least one is needed")
+    cells = {
+        column: tuple(cell_text(value, f"{name}, row {row}, {column}") for row, value in enumerate(values, start=1))
+        for column, values in columns.items()
+    }
+    return Table(name, "row", tuple(range(1, count + 1)), cells)

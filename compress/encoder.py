@@ -1,0 +1,264 @@
+"""Pretrained encoders and the classifier built on one: where they come from, how token states become logits."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from compress.errors import EncoderError
+from compress.recipe.data import Task
+from compress.recipe.stages import Pooling
+from compress.tokenizer import Batch
+
+WEIGHTS = "model.safetensors"
+_PROBLEMS = {"multi_label": "multi_label_classification", "single_label": "single_label_classification"}
+_POOLED_WIDTHS = {"cls": 1, "mean": 1, "max": 1, "mean_max": 2, "last4": 1}
+
+
+def pool(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
+    """Token states (B, T, H) and attention mask (B, T) to one vector a text: (B, H), or (B, 2H) for mean_max.
+
+    Padded positions never count. cls: the first token that is not padding. last4 expects the mean of the last four
+    layers' states (Devlin et al. 2019, section 5.3, averaged instead of concatenated) and takes their mean.
+    """
+    weights = mask.unsqueeze(-1).to(states.dtype)
+    if pooling == "cls":
+        first = mask.argmax(dim=1)
+        return states[torch.arange(states.shape[0], device=states.device), first]
+    mean = (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+    if pooling in {"mean", "last4"}:
+        return mean
+    # a finite floor: -inf would survive as NaN gradients and as constants that spoil quantization
+    highest = states.masked_fill(weights == 0, -1e4).max(dim=1).values
+    return highest if pooling == "max" else torch.cat([mean, highest], dim=-1)
+
+
+class Classifier(nn.Module):
+    """An encoder with a pooling head, or (pooling "own") the architecture's own sequence classifier.
+
+    Returns logits (B, L). head: dropout and one linear layer.
+    """
+
+    def __init__(self, encoder: nn.Module, pooling: Pooling, labels: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.pooling = pooling
+        self.dropout = nn.Dropout(dropout)
+        if pooling != "own":
+            self.head = nn.Linear(_POOLED_WIDTHS[pooling] * hidden_width(encoder.config), labels)
+            nn.init.normal_(self.head.weight, std=0.02)
+            nn.init.zeros_(self.head.bias)
+
+    @property
+    def config(self) -> Any:
+        """The encoder's transformers configuration."""
+        return self.encoder.config
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """Logits (B, L) of token ids (B, T)."""
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None:
+            inputs["token_type_ids"] = token_type_ids
+        if self.pooling == "own":
+            return self.encoder(**inputs).logits
+        deep = self.pooling == "last4"
+        output = self.encoder(**inputs, output_hidden_states=deep)
+        states = torch.stack(output.hidden_states[-4:]).mean(dim=0) if deep else output.last_hidden_state
+        return self.head(self.dropout(pool(states, attention_mask, self.pooling)))
+
+
+def hidden_width(config: Any) -> int:
+    """Width H of the token states, by optimum's table of config names (XLNet is not in it)."""
+    from optimum.utils import NormalizedConfigManager
+
+    try:
+        normalized = NormalizedConfigManager.get_normalized_config_class(config.model_type)
+    except KeyError:
+        return int(config.hidden_size)
+    return int(normalized(config).hidden_size)
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A pretrained model found on this disk."""
+
+    folder: Path
+    config: Any
+
+    @property
+    def max_positions(self) -> int | None:
+        """Longest input the position table allows; None where there is no such limit."""
+        positions = getattr(self.config, "max_position_embeddings", None)
+        if not isinstance(positions, int) or positions <= 0:
+            return None
+        # RoBERTa and its kin number positions from padding_idx + 1
+        offset = int(self.config.pad_token_id or 0) + 1
+        shifted = self.config.model_type in {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"}
+        return positions - offset if shifted else positions
+
+
+def open_pretrained(folder: Path) -> Pretrained:
+    """Reads the configuration at `folder`. Raises EncoderError where it is none, or of an encoder-decoder."""
+    from transformers import AutoConfig
+
+    if not (folder / "config.json").is_file():
+        raise EncoderError(f"{folder} holds no config.json, so it is no transformers model.")
+    try:
+        config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise EncoderError(f"{folder}/config.json is not one transformers can read: {error}") from error
+    if getattr(config, "is_encoder_decoder", False):
+        raise EncoderError(
+            f"{folder} is an encoder-decoder ({config.model_type}); an encoder (BERT, RoBERTa, ...) is needed."
+        )
+    return Pretrained(folder, config)
+
+
+def build_classifier(source: Pretrained, task: Task, pooling: Pooling, max_tokens: int) -> Classifier:
+    """A classifier on pretrained weights, with a fresh head for the task's labels."""
+    from transformers import AutoModel, AutoModelForSequenceClassification
+
+    limit = source.max_positions
+    if limit is not None and max_tokens > limit:
+        raise EncoderError(
+            f"max_tokens {max_tokens} is above the {limit} positions of {source.folder}; set it to at most {limit}."
+        )
+    _describe(source.config, task, pooling, max_tokens)
+    maker = AutoModelForSequenceClassification if pooling == "own" else AutoModel
+    extra = {} if pooling == "own" or not _takes_pooler(source.config) else {"add_pooling_layer": False}
+    # fp32 master weights, whatever the file holds
+    encoder = maker.from_pretrained(
+        str(source.folder),
+        config=source.config,
+        local_files_only=True,
+        dtype=torch.float32,
+        use_safetensors=True,
+        **extra,
+    )
+    return Classifier(encoder, pooling, len(task.labels), _dropout(source.config))
+
+
+def build_tiny(
+    task: Task,
+    vocabulary: int,
+    layers: int,
+    width: int,
+    heads: int,
+    ffn: int,
+    pooling: Pooling,
+    max_tokens: int,
+    dropout: float,
+) -> Classifier:
+    """A BERT-shaped encoder from scratch (Devlin et al. 2019) with the given shape."""
+    from transformers import BertConfig, BertModel
+
+    config = BertConfig(
+        vocab_size=vocabulary,
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=heads,
+        intermediate_size=ffn,
+        max_position_embeddings=max_tokens,
+        type_vocab_size=1,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+        pad_token_id=0,
+    )
+    _describe(config, task, pooling, max_tokens)
+    return Classifier(BertModel(config, add_pooling_layer=False), pooling, len(task.labels), dropout)
+
+
+def save_classifier(model: Classifier, folder: Path) -> None:
+    """Writes config.json and model.safetensors under the names transformers itself would use for the encoder."""
+    from safetensors.torch import save_file
+
+    architecture = type(model.encoder).__name__
+    model.config.architectures = [architecture]
+    (folder / "config.json").write_text(model.config.to_json_string(use_diff=False), encoding="utf-8")
+    tensors = {
+        _outer_name(model, name): value.detach().cpu().contiguous() for name, value in model.state_dict().items()
+    }
+    save_file(tensors, str(folder / WEIGHTS), metadata={"format": "pt"})
+
+
+def load_classifier(folder: Path, attention: Literal["sdpa", "eager"] | None = None) -> Classifier:
+    """The classifier an artifact's folder holds, in evaluation mode."""
+    from safetensors.torch import load_file
+    from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
+
+    config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+    pooling: Pooling = config.compress["pooling"]
+    maker = AutoModelForSequenceClassification if pooling == "own" else AutoModel
+    extra = {} if pooling == "own" or not _takes_pooler(config) else {"add_pooling_layer": False}
+    encoder = maker.from_config(
+        config, dtype=torch.float32, **extra, **({"attn_implementation": attention} if attention else {})
+    )
+    model = Classifier(encoder, pooling, len(config.id2label), _dropout(config))
+    names = {_outer_name(model, name): name for name in model.state_dict()}
+    state = {names.get(name, name): value for name, value in load_file(str(folder / WEIGHTS)).items()}
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def stored_labels(config: Any) -> tuple[str, ...]:
+    """Label names of a classifier's configuration, in the order of its logits."""
+    return tuple(str(config.id2label[index]) for index in sorted(config.id2label))
+
+
+def reorder_outputs(model: nn.Module, order: Sequence[int], labels: int) -> None:
+    """Makes the last linear layer with `labels` outputs give them in `order`. Raises EncoderError if there is none."""
+    last = next(
+        (m for m in reversed(list(model.modules())) if isinstance(m, nn.Linear) and m.out_features == labels), None
+    )
+    if last is None:
+        raise EncoderError(
+            f"the classifier has no linear layer with {labels} outputs, so its labels cannot be put in order."
+        )
+    with torch.no_grad():
+        last.weight.copy_(last.weight[list(order)].clone())
+        if last.bias is not None:
+            last.bias.copy_(last.bias[list(order)].clone())
+
+
+def _outer_name(model: Classifier, name: str) -> str:
+    """`encoder.x` as transformers names it: `bert.x`, so that AutoModel opens the file; `x` for its own classifiers."""
+    if not name.startswith("encoder."):
+        return name
+    inner = name.removeprefix("encoder.")
+    return inner if model.pooling == "own" else f"{model.encoder.base_model_prefix}.{inner}"
+
+
+def _describe(config: Any, task: Task, pooling: Pooling, max_tokens: int) -> None:
+    """Writes what the classifier predicts into its configuration, as the wider ecosystem reads it."""
+    config.id2label = dict(enumerate(task.labels))
+    config.label2id = {label: index for index, label in enumerate(task.labels)}
+    config.problem_type = _PROBLEMS[task.type]
+    config.compress = {"pooling": pooling, "max_tokens": max_tokens}
+
+
+def _takes_pooler(config: Any) -> bool:
+    """Whether the base model can be built without its pooler, which our heads never use."""
+    return config.model_type in {"bert", "roberta", "xlm-roberta", "camembert", "albert", "mpnet"}
+
+
+def _dropout(config: Any) -> float:
+    found = getattr(config, "classifier_dropout", None)
+    return float(found if found is not None else getattr(config, "hidden_dropout_prob", 0.1))
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json as plain data, without transformers."""
+    return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+
+
+def forward(model: nn.Module, batch: Batch, device: str) -> NDArray[np.float32]:
+    """Logits (B, L) in host memory of one padded batch, without gradients."""
+    with torch.inference_mode():
+        inputs = {name: torch.from_numpy(value).to(device) for name, value in batch.items()}
+        return model(**inputs).float().cpu().numpy()

@@ -1,0 +1,81 @@
+"""The machine and the versions behind a result. Imports nothing heavy."""
+
+import os
+import platform
+from functools import cache
+from pathlib import Path
+
+from compress.artifact import library_versions
+from compress.errors import MissingPackageError
+
+LIBRARIES = (
+    "torch", "transformers", "tokenizers", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "optimum", "numpy",
+    "scikit-learn", "datasets",
+)  # fmt: skip
+_FEATURES = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx_vnni",
+    "avx512_bf16",
+    "amx_bf16",
+    "amx_int8",
+    "asimd",
+    "asimddp",
+    "i8mm",
+    "bf16",
+)
+
+
+@cache
+def environment() -> dict[str, object]:
+    """Plain JSON: processor, its features, cores, memory, system, Python and library versions."""
+    import psutil
+
+    return {
+        "cpu": _cpu_line("model name") or platform.processor() or platform.machine(),
+        "cpu_features": cpu_features(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "libraries": library_versions(LIBRARIES),
+    }
+
+
+def cpu_features() -> list[str]:
+    """Those vector extensions that decide how fast bf16 and int8 run; empty where the system does not say."""
+    flags = set(f"{_cpu_line('flags')} {_cpu_line('Features')}".split())
+    return [name for name in _FEATURES if name in flags]
+
+
+def check_onnxruntime() -> None:
+    """Raises MissingPackageError unless exactly one ONNX Runtime is installed; two overwrite each other's files."""
+    found = sorted(library_versions(("onnxruntime", "onnxruntime-gpu")))
+    if not found:
+        raise MissingPackageError(
+            "no ONNX Runtime is installed. Install one:\n"
+            "    pip install 'compress[cpu]'     for the CPU\n    pip install 'compress[cuda]'    for an NVIDIA GPU"
+        )
+    if len(found) > 1:
+        raise MissingPackageError(
+            "onnxruntime and onnxruntime-gpu are both installed, and each has overwritten files of the other. "
+            "Remove both and install one:\n    pip uninstall -y onnxruntime onnxruntime-gpu\n"
+            "    pip install 'compress[cpu]'     or     pip install 'compress[cuda]'"
+        )
+
+
+def _cpu_line(key: str) -> str:
+    """The first value of `key` in /proc/cpuinfo, or nothing where there is no such file or key."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key), "")
+
+
+def has_cuda() -> bool:
+    """Whether torch sees a CUDA device; where the driver is not even there, without importing torch to ask."""
+    if platform.system() == "Linux" and not Path("/dev/nvidiactl").exists():
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())

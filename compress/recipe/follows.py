@@ -1,0 +1,107 @@
+"""What may follow what: checks over all stages at once, and the default of `from`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from compress.errors import did_you_mean
+from compress.recipe.stages import Distill, Export, Finetune, Follows, Load, Prune, Quantize, Stage, Tfidf, TinyStudent
+
+Kind = Literal["torch", "onnx", "onnx_small", "tfidf"]
+Report = Callable[[int, str, str], None]
+
+_IN_WORDS: dict[Kind, str] = {
+    "torch": "a torch model (load, finetune, distill, prune)",
+    "onnx": "an fp32 ONNX model (export)",
+    "onnx_small": "an ONNX model that is already quantized",
+    "tfidf": "a TF-IDF baseline",
+}
+
+
+def result_kind(stage: Stage) -> Kind:
+    """What a stage leaves behind, as far as the next stage cares."""
+    match stage:
+        case Load() | Finetune() | Distill() | Prune():
+            return "torch"
+        case Export():
+            return "onnx"
+        case Quantize():
+            return "onnx_small"
+        case Tfidf():
+            return "tfidf"
+
+
+def needed_kind(stage: Follows) -> Kind:
+    """What a stage can start from."""
+    return "onnx" if isinstance(stage, Quantize) else "torch"
+
+
+def check_stages(
+    raw: Sequence[Any], parsed: Sequence[Stage | None], baselines: Sequence[str], report: Report
+) -> list[Stage]:
+    """Fills in `from` and reports (index, key, text) for each reference that does not hold.
+
+    raw: the stages as written; one with a mistake of its own (parsed: None) still counts as being there.
+    """
+    kinds: dict[str, Kind | None] = dict.fromkeys(baselines, "tfidf")
+    filled: list[Stage] = []
+    previous: str | None = None
+    later = [str(item.get("id")) for item in raw if isinstance(item, dict)]
+    for index, (item, stage) in enumerate(zip(raw, parsed, strict=True)):
+        written = item if isinstance(item, dict) else {}
+        name = str(written.get("id"))
+        if name in kinds:
+            report(index, "id", f"{name} is taken by another stage or baseline; ids are unique")
+        if stage is not None:
+            stage = _with_from(stage, previous, index, report)
+            written = {"from": stage.from_ if isinstance(stage, Follows) else None, "teacher": _teacher(stage)}
+            _check_shape(stage, index, report)
+            filled.append(stage)
+        for key in ("from", "teacher"):
+            if written.get(key) is not None:
+                _check_name(str(written[key]), key, stage, name, kinds, later, index, report)
+        kinds[name] = result_kind(stage) if stage is not None else None
+        previous = name
+    return filled
+
+
+def _with_from(stage: Stage, previous: str | None, index: int, report: Report) -> Stage:
+    if not isinstance(stage, Follows) or stage.from_ is not None:
+        return stage
+    if previous is None:
+        report(index, "from", f"{stage.type} works on another stage's result, and none stands before it")
+        return stage
+    return stage.model_copy(update={"from_": previous})
+
+
+def _teacher(stage: Stage) -> str | None:
+    return stage.teacher if isinstance(stage, Distill | Prune) else None
+
+
+def _check_name(
+    name: str,
+    key: str,
+    stage: Stage | None,
+    own: str,
+    kinds: dict[str, Kind | None],
+    all_ids: list[str],
+    index: int,
+    report: Report,
+) -> None:
+    if name in kinds:
+        found = kinds[name]
+        wanted = needed_kind(stage) if key == "from" and isinstance(stage, Follows) else None
+        if stage is not None and wanted is not None and found is not None and found != wanted:
+            report(index, key, f"{stage.type} needs {_IN_WORDS[wanted]}; {name} is {_IN_WORDS[found]}")
+    elif name == own:
+        report(index, key, f"{name} is this stage itself")
+    elif name in all_ids:
+        report(index, key, f"{name} comes later; a stage reads only those before it, so move it up")
+    else:
+        hint = did_you_mean(name, kinds)
+        report(index, key, f"there is no stage {name}{hint}; before it stand: {', '.join(kinds) or 'none'}")
+
+
+def _check_shape(stage: Stage, index: int, report: Report) -> None:
+    student = stage.student if isinstance(stage, Distill) else None
+    if isinstance(student, TinyStudent) and student.width % student.heads:
+        report(index, "student", f"width {student.width} is not a multiple of heads {student.heads}")

@@ -1,0 +1,260 @@
+"""Reads a recipe: YAML, `--set`, `${vars}`, validation, and the checks that need several stages at once.
+
+Every mistake is reported together, each with its line, its place and the next step.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from compress.errors import RecipeError, did_you_mean
+from compress.recipe.follows import check_stages
+from compress.recipe.recipe import Recipe
+from compress.recipe.source import Document, parse, parse_value
+from compress.recipe.source import Path as Place
+from compress.recipe.stages import STAGE_TYPES, Stage
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe at `path`, or the shipped one of that bare name, with `KEY=VALUE` overrides applied.
+
+    Raises RecipeError with every mistake found.
+    """
+    file = find_recipe(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RecipeError([f"byte {error.start}: not UTF-8; save the file as UTF-8"], str(path)) from error
+    document = parse(text, str(path))
+    problems: list[str] = []
+    for override in overrides:
+        _override(document.data, override, problems)
+    variables = document.data.pop("vars", None) or {}
+    if not isinstance(variables, dict):
+        problems.append("vars: must be a mapping of names to values")
+        variables = {}
+    data = _substitute(document.data, variables, (), document, problems)
+    recipe = _validate(data, document, problems)
+    if problems or recipe is None:
+        raise RecipeError(problems, str(path))
+    return recipe
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Name -> file of the recipes that come with the package (in a checkout: recipes/)."""
+    package = Path(__file__).resolve().parent.parent
+    folders = (package / "shipped_recipes", package.parent / "recipes")
+    found = next((folder for folder in folders if folder.is_dir()), None)
+    return {file.stem: file for file in sorted(found.glob("*.yaml"))} if found else {}
+
+
+def find_recipe(path: str | Path) -> Path:
+    """The file meant by a path or a shipped recipe's bare name. Raises RecipeError if there is neither."""
+    file = Path(path)
+    if file.is_file():
+        return file
+    shipped = shipped_recipes()
+    if str(path) in shipped:
+        return shipped[str(path)]
+    what = "is a folder, not a file" if file.is_dir() else "there is no such file, and no shipped recipe of that name"
+    names = ", ".join(shipped) or "none"
+    raise RecipeError([f"{what}{did_you_mean(file.stem, shipped)}; shipped recipes: {names}"], str(path))
+
+
+def _override(data: dict[str, Any], override: str, problems: list[str]) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        problems.append(f"--set {override}: must read KEY=VALUE, e.g. --set stages.teacher.epochs=1")
+        return
+    try:
+        value = parse_value(text)
+    except yaml.YAMLError:
+        problems.append(f"--set {key}: {text!r} is not a YAML value; quote it")
+        return
+    *parents, last = key.strip().split(".")
+    here: Any = data
+    for depth, part in enumerate(parents):
+        where = ".".join(parents[: depth + 1])
+        if isinstance(here, list):
+            here = _item(here, part, where, problems)
+        elif isinstance(here, dict):
+            here = here.setdefault(part, {})
+        else:
+            problems.append(
+                f"--set {key}: {'.'.join(parents[:depth])} holds a single value, nothing below it can be set"
+            )
+            return
+        if here is None:
+            return
+    if isinstance(here, list):
+        problems.append(f"--set {key}: name a key of the list item, e.g. {'.'.join(parents)}.{last}.KEY=VALUE")
+    elif isinstance(here, dict):
+        here[last] = value
+    else:
+        problems.append(f"--set {key}: {'.'.join(parents)} holds a single value, nothing below it can be set")
+
+
+def _item(items: list[Any], wanted: str, where: str, problems: list[str]) -> Any:
+    ids = {str(item.get("id")): item for item in items if isinstance(item, dict)}
+    if wanted not in ids:
+        problems.append(f"--set {where}: no item has the id {wanted}{did_you_mean(wanted, ids)}; ids: {', '.join(ids)}")
+    return ids.get(wanted)
+
+
+def _substitute(value: Any, variables: dict[str, Any], place: Place, document: Document, problems: list[str]) -> Any:
+    """Replaces `${name}`: a text that is one variable takes its value and type, others are spliced as text."""
+    if isinstance(value, dict):
+        return {
+            key: _substitute(item, variables, (*place, str(key)), document, problems) for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_substitute(item, variables, (*place, i), document, problems) for i, item in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    unknown = [name for name in _VARIABLE.findall(value) if name not in variables]
+    for name in unknown:
+        known = ", ".join(variables) or "none"
+        hint = did_you_mean(name, variables)
+        problems.append(
+            _say(document, place, f"${{{name}}} is not among vars ({known}){hint}; add it, or --set vars.{name}=...")
+        )
+    if unknown:
+        return value
+    whole = _VARIABLE.fullmatch(value)
+    return variables[whole[1]] if whole else _VARIABLE.sub(lambda match: str(variables[match[1]]), value)
+
+
+def _validate(data: dict[str, Any], document: Document, problems: list[str]) -> Recipe | None:
+    """Validates the frame and each stage apart, so that a mistake in one hides none in another."""
+    raw_stages = data.get("stages")
+    items = raw_stages if isinstance(raw_stages, list) else []
+    adapter: TypeAdapter[Any] = TypeAdapter(Stage)
+    parsed = [
+        _try(partial(adapter.validate_python, item), ("stages", index), Stage, data, document, problems)
+        for index, item in enumerate(items)
+    ]
+    # a placeholder stands for the stages, which were just validated one by one
+    frame = data | ({"stages": [{"id": "placeholder", "type": "tfidf"}]} if items else {})
+    recipe = _try(partial(Recipe.model_validate, frame), (), Recipe, data, document, problems)
+    baselines = recipe.baselines if recipe else [str(name) for name in data.get("baselines") or ()]
+
+    def report(index: int, key: str, text: str) -> None:
+        problems.append(_say(document, ("stages", index, key), text, data))
+
+    filled = check_stages(items, parsed, baselines, report)
+    return None if recipe is None or problems else recipe.model_copy(update={"stages": tuple(filled)})
+
+
+def _try(
+    build: Callable[[], Any], place: Place, shape: Any, data: dict[str, Any], document: Document, problems: list[str]
+) -> Any:
+    try:
+        return build()
+    except ValidationError as error:
+        problems += [_explain(detail, place, shape, data, document) for detail in error.errors(include_url=False)]
+        return None
+
+
+def _explain(detail: ErrorDetails, prefix: Place, shape: Any, data: dict[str, Any], document: Document) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
+    place = _real_place((*prefix, *detail["loc"]), data)
+    last = str(detail["loc"][-1]) if detail["loc"] else ""
+    if kind == "extra_forbidden":
+        known = _fields(shape, detail["loc"][:-1], data if not prefix else _at(data, prefix))
+        return _say(document, place, f"unknown key{did_you_mean(last, known)}; known here: {', '.join(known)}", data)
+    if kind == "missing":
+        return _say(document, place, "is missing", data)
+    if kind in {"union_tag_invalid", "union_tag_not_found"}:
+        found = str(context.get("tag", ""))
+        text = f"{found!r} is no type of stage{did_you_mean(found, STAGE_TYPES)}" if found else "needs a type"
+        return _say(document, (*place, "type"), f"{text}; types: {', '.join(STAGE_TYPES)}", data)
+    if kind == "literal_error":
+        options = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+        hint = did_you_mean(str(detail["input"]), options)
+        return _say(
+            document,
+            place,
+            f"{detail['input']!r} is not one of {', '.join(options) or context.get('expected')}{hint}",
+            data,
+        )
+    message = detail["msg"].removeprefix("Value error, ")
+    shown = "" if isinstance(detail["input"], dict | list | BaseModel) else f" (found {detail['input']!r})"
+    return _say(document, place, message[0].lower() + message[1:] + shown, data)
+
+
+def _real_place(place: Place, data: Any) -> Place:
+    """Pydantic's location without the parts that name a branch of a union and stand nowhere in the YAML."""
+    real: list[str | int] = []
+    here: Any = data
+    for depth, part in enumerate(place):
+        key = "from" if part == "from_" else part
+        if (isinstance(here, dict) and key in here) or (
+            isinstance(here, list) and isinstance(key, int) and key < len(here)
+        ):
+            here = here[key]
+        elif depth < len(place) - 1 or not isinstance(here, dict):
+            continue
+        real.append(key)
+    return tuple(real)
+
+
+def _at(data: Any, place: Place) -> Any:
+    for part in place:
+        data = data[part]
+    return data
+
+
+def _fields(shape: Any, location: Place, value: Any) -> list[str]:
+    """Names of the keys allowed at `location` inside `shape`, which fits `value`."""
+    models = _models(shape, value)
+    for part in location:
+        inner = value.get(part) if isinstance(value, dict) else None
+        found = [model.model_fields[str(part)].annotation for model in models if str(part) in model.model_fields]
+        if found:
+            value = inner
+            models = [match for annotation in found for match in _models(annotation, value)]
+    names = [field.alias or name for model in models for name, field in model.model_fields.items()]
+    return sorted(set(names), key=names.index)
+
+
+def _models(annotation: Any, value: Any) -> list[type[BaseModel]]:
+    """The models inside an annotation; of the stages' union only the one that `value` names, of students the likelier."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) is Annotated:
+        return _models(get_args(annotation)[0], value)
+    if get_origin(annotation) not in {Union, UnionType}:
+        return []
+    models = [model for branch in get_args(annotation) for model in _models(branch, value)]
+    keys = set(value) if isinstance(value, dict) else set()
+    named = [model for model in models if isinstance(value, dict) and STAGE_TYPES.get(str(value.get("type"))) is model]
+    return named or sorted(models, key=lambda model: -len(keys & set(model.model_fields)))[:1]
+
+
+def _say(document: Document, place: Place, text: str, data: Any = None) -> str:
+    line = document.line(place)
+    shown = _readable(place, data if data is not None else document.data)
+    return (f"line {line}: " if line and document.lines else "") + (f"{shown}: " if shown else "") + text
+
+
+def _readable(place: Place, data: Any) -> str:
+    """`stages.teacher.epochs`: list items that have an id are named by it, as `--set` names them."""
+    parts: list[str] = []
+    for part in place:
+        data = (
+            data[part]
+            if isinstance(data, list) and isinstance(part, int) and part < len(data)
+            else (data.get(part) if isinstance(data, dict) else None)
+        )
+        named = isinstance(part, int) and isinstance(data, dict) and data.get("id")
+        parts.append(str(data["id"]) if named else str(part))
+    return ".".join(parts)

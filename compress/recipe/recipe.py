@@ -1,0 +1,53 @@
+"""The whole recipe, as `load_recipe` returns it: every value typed, every reference checked."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from compress.recipe.data import Data, Task
+from compress.recipe.model import Section
+from compress.recipe.stages import Distill, Follows, Positive, Prune, Stage, Tfidf
+
+Baseline = Literal["tfidf", "tfidf_chars"]
+_BASELINES: dict[str, Literal["words", "words_chars"]] = {"tfidf": "words", "tfidf_chars": "words_chars"}
+
+
+class Evaluate(Section):
+    """What is measured. threads: `all` is every core this process may use.
+
+    Latency: for each batch size and thread count, `rounds` rounds, or fewer when `max_seconds` are over. resamples: of
+    the bootstrap behind each 95 % interval. devices: auto is the CPU, and CUDA where there is a GPU.
+    """
+
+    batch_sizes: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1, 32)
+    threads: Annotated[tuple[Positive | Literal["all"], ...], Field(min_length=1)] = (1, "all")
+    rounds: Annotated[int, Field(ge=5)] = 250
+    max_seconds: Annotated[float, Field(gt=0)] = 60.0
+    resamples: Annotated[int, Field(ge=100)] = 1000
+    devices: Literal["auto", "cpu"] = "auto"
+
+
+class Recipe(Section):
+    """From a teacher to deployable files. Stages run in order; each names the one it starts from."""
+
+    version: Literal[1]
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 13
+    task: Task
+    data: Data
+    baselines: tuple[Baseline, ...] = ()
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    evaluate: Evaluate = Evaluate()
+
+    @property
+    def all_stages(self) -> tuple[Stage, ...]:
+        """The baselines as stages of their own, then the recipe's stages."""
+        asked = tuple(Tfidf(id=name, type="tfidf", features=_BASELINES[name]) for name in self.baselines)
+        return (*asked, *self.stages)
+
+
+def stage_inputs(stage: Stage) -> tuple[str, ...]:
+    """Ids of the stages that `stage` reads: what it follows, then its teacher. `from` must have been filled in."""
+    followed = (stage.from_,) if isinstance(stage, Follows) and stage.from_ is not None else ()
+    teacher = (stage.teacher,) if isinstance(stage, Distill | Prune) and stage.teacher is not None else ()
+    return tuple(dict.fromkeys((*followed, *teacher)))

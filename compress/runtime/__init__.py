@@ -1,0 +1,26 @@
+"""Opens an artifact for prediction, whatever its format."""
+
+from typing import assert_never
+
+from compress.artifact import Artifact
+from compress.runtime.base import Device, LogitsPredictor, all_threads
+
+
+def open_predictor(artifact: Artifact, device: Device = "cpu", threads: int | None = None) -> LogitsPredictor:
+    """A predictor for a verified artifact. threads: None is every core this process may use."""
+    count = threads or all_threads()
+    match artifact.manifest.format:
+        case "torch":
+            from compress.runtime.torch import TorchPredictor
+
+            return TorchPredictor(artifact, device, count)
+        case "onnx":
+            from compress.runtime.onnx import OnnxPredictor
+
+            return OnnxPredictor(artifact, device, count)
+        case "tfidf":
+            from compress.runtime.tfidf import TfidfPredictor
+
+            return TfidfPredictor(artifact, count)
+        case _ as unknown:
+            assert_never(unknown)

@@ -1,0 +1,48 @@
+"""Runs ONNX artifacts with ONNX Runtime."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from compress.artifact import Artifact, Floats
+from compress.batches import run_in_batches
+from compress.environment import check_onnxruntime
+from compress.runtime.base import Device, LogitsPredictor
+from compress.tokenizer import Batch, open_tokenizer
+
+_PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
+
+
+class OnnxPredictor(LogitsPredictor):
+    """An ONNX graph of logits. device is what the session really runs on, not what it was asked for."""
+
+    runtime = "onnxruntime"
+
+    def __init__(self, artifact: Artifact, device: Device, threads: int) -> None:
+        super().__init__(artifact)
+        self.threads = threads
+        self.tokenizer = open_tokenizer(artifact.path, artifact.manifest.max_tokens or 512)
+        self.session = open_session(str(artifact.path / "model.onnx"), device, threads)
+        # a session asked for CUDA falls back to the CPU without a word
+        self.device = "cuda" if "CUDAExecutionProvider" in self.session.get_providers() else "cpu"
+        self.inputs = {item.name for item in self.session.get_inputs()}
+
+    def predict_logits(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Floats:
+        """Raw logits, float32 (N, L)."""
+        tokens = self.tokenizer.encode(texts, self.threads)
+        return run_in_batches(self._run, tokens, self.tokenizer, len(self.labels), progress)
+
+    def _run(self, batch: Batch) -> Floats:
+        return self.session.run(["logits"], {name: value for name, value in batch.items() if name in self.inputs})[0]
+
+
+def open_session(path: str, device: Device, threads: int) -> Any:
+    """An ONNX Runtime session whose threads do not spin after a call, so that others are not slowed."""
+    check_onnxruntime()
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(path, options, providers=_PROVIDERS[device])

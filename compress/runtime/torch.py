@@ -1,0 +1,33 @@
+"""Runs torch artifacts."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from compress.artifact import Artifact, Floats
+from compress.batches import run_in_batches
+from compress.encoder import forward, load_classifier
+from compress.runtime.base import Device, LogitsPredictor
+from compress.tokenizer import open_tokenizer
+
+
+class TorchPredictor(LogitsPredictor):
+    """A torch classifier in fp32 on the CPU or CUDA."""
+
+    runtime = "torch"
+
+    def __init__(self, artifact: Artifact, device: Device, threads: int) -> None:
+        super().__init__(artifact)
+        self.device, self.threads = device, threads
+        self.tokenizer = open_tokenizer(artifact.path, artifact.manifest.max_tokens or 512)
+        self.model = load_classifier(artifact.path).to(device)
+
+    def predict_logits(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Floats:
+        """Raw logits, float32 (N, L)."""
+        # torch's thread count is the process's; another predictor may have set its own
+        if torch.get_num_threads() != self.threads:
+            torch.set_num_threads(self.threads)
+        tokens = self.tokenizer.encode(texts, self.threads)
+        return run_in_batches(
+            lambda batch: forward(self.model, batch, self.device), tokens, self.tokenizer, len(self.labels), progress
+        )

@@ -1,0 +1,110 @@
+"""Magnitude pruning with a cubic schedule (Zhu and Gupta 2017) and recovery training under the masks."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import prune as masks
+
+from compress.context import Context
+from compress.encoder import Classifier, load_classifier
+from compress.inputs import Inputs, Made
+from compress.recipe.stages import Prune
+from compress.runtime import open_predictor
+from compress.tokenizer import Tokenizer, copy_tokenizer, open_tokenizer
+from compress.train.finish import save_decided, validation_score
+from compress.train.learning import distilling_loss, labelled_examples, labelling_loss, transfer_examples
+from compress.train.loop import Examples, Loss, StepHook, train
+
+# masks grow during this first share of the steps and every so many of them; the rest recovers at full sparsity
+_RAMP = 0.7
+_UPDATES = 50
+
+
+def run(config: Prune, inputs: Inputs, context: Context, folder: Path) -> Made:
+    """Prunes the parent to config.final_sparsity; zeros stay exact in the saved weights."""
+    parent = inputs.followed()
+    max_tokens = parent.manifest.max_tokens or 512
+    torch.manual_seed(context.seed)
+    model = load_classifier(parent.path)
+    copy_tokenizer(parent.path, folder)
+    tokenizer = open_tokenizer(folder, max_tokens)
+    layers = prunable(model, config.embeddings)
+    for layer in layers:
+        masks.identity(layer, "weight")
+    examples, loss = _learning(config, inputs, context, tokenizer)
+    validation = inputs.splits().validation
+    score = validation_score(model, tokenizer, validation, context.device)
+    hook = _Masks(layers, config)
+    train(model, examples, tokenizer, config, loss, context, score, hook)
+    hook.set_sparsity(config.final_sparsity)
+    for layer in layers:
+        masks.remove(layer, "weight")
+    save_decided(model, tokenizer, validation, inputs.task, context.device, folder)
+    return Made("torch", max_tokens)
+
+
+def prunable(model: Classifier, embeddings: bool) -> list[nn.Module]:
+    """The layers whose weights are pruned: every linear layer of the encoder, the classification head left out."""
+    kinds = (nn.Linear, nn.Embedding) if embeddings else (nn.Linear,)
+    body = (
+        getattr(model.encoder, model.encoder.base_model_prefix, model.encoder)
+        if model.pooling == "own"
+        else model.encoder
+    )
+    return [module for module in body.modules() if isinstance(module, kinds)]
+
+
+def cubic_sparsity(step: int, ramp_steps: int, final: float) -> float:
+    """Sparsity at a step: final x (1 - (1 - step / ramp)^3), from 0 to `final`. Zhu and Gupta 2017, eq. 1."""
+    progress = min(1.0, step / max(1, ramp_steps))
+    return final * (1 - (1 - progress) ** 3)
+
+
+def magnitude_masks(weights: list[Tensor], sparsity: float, per_layer: bool) -> list[Tensor]:
+    """0/1 masks that take out exactly round(sparsity x n) of the smallest absolute values, over all or in each tensor."""
+    if per_layer:
+        return [_mask(weight.abs().flatten(), sparsity).view_as(weight) for weight in weights]
+    together = _mask(torch.cat([weight.abs().flatten() for weight in weights]), sparsity)
+    parts = together.split([weight.numel() for weight in weights])
+    return [part.view_as(weight) for part, weight in zip(parts, weights, strict=True)]
+
+
+def _mask(sizes: Tensor, sparsity: float) -> Tensor:
+    mask = torch.ones_like(sizes)
+    count = round(sparsity * sizes.numel())
+    if count:
+        mask[torch.topk(sizes, count, largest=False).indices] = 0
+    return mask
+
+
+class _Masks(StepHook):
+    """Raises the sparsity along the schedule; torch's pruning hooks keep the masked weights at zero in between."""
+
+    def __init__(self, layers: list[nn.Module], config: Prune) -> None:
+        self.layers, self.config = layers, config
+
+    def before_step(self, step: int, total: int) -> None:
+        ramp = max(1, int(total * _RAMP))
+        every = max(1, ramp // _UPDATES)
+        if step <= ramp and (step % every == 0 or step == ramp):
+            self.set_sparsity(cubic_sparsity(step, ramp, self.config.final_sparsity))
+
+    def set_sparsity(self, sparsity: float) -> None:
+        """Masks anew by the weights as they are; a weight already at zero under its mask stays the smallest."""
+        with torch.no_grad():
+            weights = [layer.weight_orig * layer.weight_mask for layer in self.layers]
+            for layer, mask in zip(
+                self.layers, magnitude_masks(weights, sparsity, self.config.scope == "layer"), strict=True
+            ):
+                layer.weight_mask.copy_(mask)
+                layer.weight = layer.weight_orig * layer.weight_mask
+
+
+def _learning(config: Prune, inputs: Inputs, context: Context, tokenizer: Tokenizer) -> tuple[Examples, Loss]:
+    """What recovery learns from: the teacher's answers where one is named, else the labels."""
+    if inputs.teacher is not None:
+        teacher = open_predictor(inputs.teacher, device="cuda" if context.device == "cuda" else "cpu")
+        examples = transfer_examples(tokenizer, inputs, teacher.predict_logits, context, config.id)
+        return examples, distilling_loss(inputs.task, config.hardness, config.temperature)
+    return labelled_examples(tokenizer, inputs), labelling_loss(inputs.task)

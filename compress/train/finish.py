@@ -1,0 +1,52 @@
+"""How every training stage ends: logits on validation, the decision fitted on them, the artifact's files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.batches import run_in_batches
+from compress.encoder import Classifier, forward, save_classifier
+from compress.recipe.data import Task
+from compress.tokenizer import Tokenizer
+from compress.train.decision import fit_decision
+from eval.contract import LabelledTexts
+from eval.metrics import roc_auc
+
+
+def model_logits(
+    model: Classifier,
+    tokenizer: Tokenizer,
+    texts: tuple[str, ...],
+    labels: int,
+    device: str,
+    progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float32]:
+    """fp32 logits (N, L) of a torch classifier in evaluation mode."""
+    tokens = tokenizer.encode(texts)
+    return run_in_batches(lambda batch: forward(model, batch, device), tokens, tokenizer, labels, progress)
+
+
+def validation_score(
+    model: Classifier, tokenizer: Tokenizer, validation: LabelledTexts, device: str
+) -> Callable[[], float]:
+    """A function that gives the macro ROC-AUC of the model, as it then is, over the labels where it is defined."""
+
+    def score() -> float:
+        logits = model_logits(model, tokenizer, validation.texts, len(validation.labels), device)
+        values = [roc_auc(validation.targets[:, i], logits[:, i]) for i in range(len(validation.labels))]
+        defined = [value for value in values if value is not None]
+        return float(np.mean(defined)) if defined else 0.0
+
+    return score
+
+
+def save_decided(
+    model: Classifier, tokenizer: Tokenizer, validation: LabelledTexts, task: Task, device: str, folder: Path
+) -> None:
+    """Writes the classifier and its decision into `folder`, where its tokenizer is already."""
+    logits = model_logits(model.to(device), tokenizer, validation.texts, len(task.labels), device)
+    save_classifier(model, folder)
+    decision = fit_decision(logits, validation, task)
+    (folder / "decision.json").write_text(decision.model_dump_json(indent=2) + "\n", encoding="utf-8")

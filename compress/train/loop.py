@@ -1,0 +1,249 @@
+"""The training loop: transformers' Trainer with our batches, our loss and checkpoints that survive a kill.
+
+Every training of the project is one call of `train`.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from compress.artifact import write_whole
+from compress.batches import LengthBatches
+from compress.context import Context
+from compress.environment import cpu_features
+from compress.recipe.stages import Training
+from compress.tokenizer import TokenIds, Tokenizer
+
+SAVE_SECONDS = 60.0
+_COMPLETE = "complete"
+_BF16_FEATURES = {"avx512_bf16", "amx_bf16", "bf16"}
+
+Loss = Callable[[Tensor, dict[str, Tensor]], Tensor]
+"""loss(logits (B, L), batch): batch holds targets (B, L), labelled (B,) and, when distilling, teacher (B, L)."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N training rows. targets: (N, L), zeros where labelled (N,) is 0. teacher: logits (N, L), or None."""
+
+    tokens: Sequence[TokenIds]
+    targets: NDArray[np.float32]
+    labelled: NDArray[np.float32]
+    teacher: NDArray[np.float32] | None = None
+
+
+class StepHook:
+    """Called around optimizer steps; the pruner sets its masks so."""
+
+    def before_step(self, step: int, total: int) -> None:
+        """Before optimizer step number `step` (from 0) of `total`."""
+
+
+def train(
+    model: nn.Module,
+    examples: Examples,
+    tokenizer: Tokenizer,
+    config: Training,
+    loss: Loss,
+    context: Context,
+    score: Callable[[], float] | None = None,
+    hook: StepHook | None = None,
+) -> int:
+    """Trains `model` in place; resumes from the last whole checkpoint in context.work_dir. Returns the steps taken.
+
+    score: validation score of the model as it is, higher is better; needed where config.early_stopping is set.
+    """
+    torch.manual_seed(context.seed)
+    folder = context.work_dir / "checkpoints"
+    arguments = _arguments(config, context, folder)
+    callbacks: list[TrainerCallback] = [_Show(context, config.id), _Checkpoint()]
+    best = _Best(context.work_dir, score, config.early_stopping) if score and config.early_stopping else None
+    callbacks += [best] if best else []
+    callbacks += [_Hook(hook)] if hook else []
+    trainer = _Trainer(model, arguments, examples, tokenizer, config.batch_size, loss, callbacks)
+    trainer.train(resume_from_checkpoint=_last_whole(folder))
+    if best:
+        best.restore(model)
+    model.eval()
+    return int(trainer.state.global_step)
+
+
+def chosen_precision(wanted: Literal["auto", "fp32", "bf16"], device: str) -> Literal["fp32", "bf16"]:
+    """bf16 under `auto` where the hardware computes in it: CUDA from Ampere on, CPUs with avx512_bf16 or AMX."""
+    if wanted != "auto":
+        return wanted
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    # elsewhere autocast emulates bf16 and is slower than fp32
+    return "bf16" if _BF16_FEATURES & set(cpu_features()) else "fp32"
+
+
+def _arguments(config: Training, context: Context, folder: Path) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        per_device_train_batch_size=config.batch_size,
+        warmup_steps=config.warmup,
+        weight_decay=config.weight_decay,
+        lr_scheduler_type="linear",
+        bf16=chosen_precision(config.precision, context.device) == "bf16",
+        use_cpu=context.device == "cpu",
+        seed=context.seed,
+        data_seed=context.seed,
+        disable_tqdm=True,
+        report_to=[],
+        logging_strategy="no",
+        save_strategy="no",
+        eval_strategy="no",
+        save_total_limit=2,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+    )
+
+
+class _Rows(Dataset):
+    """Row numbers; the collator reads the rows, so that nothing is copied."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+class _Trainer(Trainer):
+    """Trainer over our batches and loss; everything else is the library's."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        arguments: TrainingArguments,
+        examples: Examples,
+        tokenizer: Tokenizer,
+        batch_size: int,
+        loss: Loss,
+        callbacks: list[TrainerCallback],
+    ) -> None:
+        self.examples, self.tokenizer, self.row_loss = examples, tokenizer, loss
+        self.batches = LengthBatches([len(item) for item in examples.tokens], batch_size, arguments.seed)
+        super().__init__(
+            model=model,
+            args=arguments,
+            train_dataset=_Rows(len(examples.tokens)),
+            data_collator=self.collate,
+            callbacks=callbacks,
+        )
+        self.remove_callback(PrinterCallback)
+
+    def collate(self, rows: list[int]) -> dict[str, Tensor]:
+        """The batch of these rows, padded to its longest."""
+        data = self.examples
+        batch = {
+            name: torch.from_numpy(value) for name, value in self.tokenizer.pad([data.tokens[r] for r in rows]).items()
+        }
+        batch["targets"] = torch.from_numpy(data.targets[rows])
+        batch["labelled"] = torch.from_numpy(data.labelled[rows])
+        if data.teacher is not None:
+            batch["teacher"] = torch.from_numpy(data.teacher[rows])
+        return batch
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Batches of like length in an order of our own."""
+        loader = DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator)
+        return self.accelerator.prepare(loader)
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        """The stage's loss at the model's logits; computed in fp32 also under autocast."""
+        extra = {name: inputs.pop(name) for name in ("targets", "labelled", "teacher") if name in inputs}
+        logits = model(**inputs)
+        with torch.autocast(logits.device.type, enabled=False):
+            return self.row_loss(logits.float(), extra)
+
+
+class _Show(TrainerCallback):
+    def __init__(self, context: Context, stage: str) -> None:
+        self.context, self.stage = context, stage
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.context.progress(f"{self.stage}: training steps", state.global_step, state.max_steps)
+
+
+class _Checkpoint(TrainerCallback):
+    """Saves every SAVE_SECONDS. The Trainer's checkpoints are not atomic, so a mark is set when one is whole."""
+
+    def __init__(self) -> None:
+        self.last = time.monotonic()
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if time.monotonic() - self.last > SAVE_SECONDS and state.global_step < state.max_steps:
+            control.should_save = True
+
+    def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
+        self.last = time.monotonic()
+
+
+class _Hook(TrainerCallback):
+    def __init__(self, hook: StepHook) -> None:
+        self.hook = hook
+
+    def on_step_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.hook.before_step(state.global_step, state.max_steps)
+
+
+class _Best(TrainerCallback):
+    """Keeps the weights of the epoch with the best validation score; stops after `patience` epochs without a better."""
+
+    def __init__(self, folder: Path, score: Callable[[], float], patience: int) -> None:
+        self.score, self.patience = score, patience
+        self.weights, self.record = folder / "best.safetensors", folder / "best.json"
+
+    def on_epoch_end(
+        self, args: Any, state: TrainerState, control: TrainerControl, model: nn.Module, **kwargs: Any
+    ) -> None:
+        from safetensors.torch import save
+
+        epoch = round(state.epoch or 0)
+        was_training = model.training
+        model.eval()
+        value = self.score()
+        model.train(was_training)
+        best = json.loads(self.record.read_text()) if self.record.exists() else {"epoch": 0, "score": float("-inf")}
+        if value > best["score"]:
+            best = {"epoch": epoch, "score": value}
+            write_whole(self.weights, save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}))
+            write_whole(self.record, json.dumps(best))
+        if epoch - best["epoch"] >= self.patience:
+            control.should_training_stop = True
+
+    def restore(self, model: nn.Module) -> None:
+        """Puts the best epoch's weights back."""
+        from safetensors.torch import load_file
+
+        if self.record.exists():
+            model.load_state_dict(load_file(str(self.weights)))
+
+
+def _last_whole(folder: Path) -> str | None:
+    """The newest checkpoint that was written to its end; torn ones are removed."""
+    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    for path in checkpoints:
+        if not (path / _COMPLETE).exists():
+            shutil.rmtree(path)
+    whole = [path for path in checkpoints if path.exists()]
+    return str(whole[-1]) if whole else None

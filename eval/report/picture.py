@@ -1,0 +1,169 @@
+"""The picture: latency across, macro F1 up, marker area by size. An SVG that is the same for the same report."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from eval.contract import Interval
+from eval.evaluator import Measurement
+from eval.report.comparison import Setting, headline_setting, latency_at, megabytes
+from eval.report.report import Report
+
+_STYLES = {  # colour (Okabe and Ito's, told apart by the colour-blind) and marker of each part
+    "teacher": ("#d55e00", "s"),
+    "baseline": ("#777777", "D"),
+    "candidate": ("#0072b2", "o"),
+}
+_AREAS = (30.0, 700.0)  # marker area in points squared: smallest shown, and that of the largest model
+_DIRECTIONS = ((1, 0), (1, 1), (1, -1), (0, 1), (0, -1), (-1, 0), (-1, 1), (-1, -1))
+_DISTANCES = (8, 22, 40, 60, 85, 115, 150, 190)  # pixels from the marker's edge, tried in turn
+
+
+@dataclass(frozen=True)
+class _Point:
+    name: str
+    part: str  # a key of _STYLES
+    x: float
+    f1: Interval
+    y: float
+    area: float
+
+
+def draw_picture(report: Report) -> str:
+    """SVG text. Across: p50 ms at the headline setting (log scale), or MB where nothing was timed at all.
+
+    Up: macro F1 on the first test set with its 95 % interval. A candidate without one of the two is left out, and the
+    picture says so. The same report gives the same bytes.
+    """
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with rc_context({"svg.hashsalt": "compress", "font.family": "DejaVu Sans", "font.size": 10}):
+        figure = Figure(figsize=(9, 5.6), dpi=100, facecolor="white", layout="constrained")
+        FigureCanvasAgg(figure)  # measures text, so that labels can be kept apart
+        axes = figure.add_subplot()
+        setting = headline_setting(report)
+        points = _points(report, setting)
+        _draw_axes(axes, report, setting, left_out=len(report.candidates) - len(points))
+        _draw_points(axes, points)
+        figure.draw_without_rendering()
+        _draw_names(figure, axes, points)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    return text.getvalue()
+
+
+def _points(report: Report, setting: Setting | None) -> list[_Point]:
+    largest = max((candidate.footprint.size_bytes for candidate in report.candidates), default=1) or 1
+    points = []
+    for candidate in report.candidates:
+        timed = latency_at(candidate, setting)
+        x = candidate.footprint.size_bytes / 1e6 if setting is None else timed.p50_ms if timed else None
+        f1 = candidate.quality_by_set[report.first_set].macro_f1
+        if x is None or f1.value is None:
+            continue
+        area = max(_AREAS[0], _AREAS[1] * candidate.footprint.size_bytes / largest)
+        name = f"{candidate.id} ({megabytes(candidate.footprint.size_bytes)} MB)"
+        points.append(_Point(name, _part(candidate, report), max(x, 1e-6), f1, f1.value, area))
+    return points
+
+
+def _part(candidate: Measurement, report: Report) -> str:
+    if candidate.id == report.teacher_id:
+        return "teacher"
+    return "baseline" if candidate.stage == "tfidf" else "candidate"
+
+
+def _draw_axes(axes: Any, report: Report, setting: Setting | None, left_out: int) -> None:
+    axes.set_xscale("log")
+    axes.margins(x=0.18, y=0.15)
+    axes.set_xlabel(f"p50 latency, ms ({setting}): left is faster" if setting else "size, MB: left is smaller")
+    axes.set_ylabel("macro F1 with 95 % interval: up is better")
+    missing = f"; {left_out} candidate(s) not measured this way" if left_out else ""
+    axes.set_title(f"{report.name}, test set {report.first_set}{missing}", loc="left", parse_math=False)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(lambda value, _: "")
+    axes.grid(which="both", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_points(axes: Any, points: Sequence[_Point]) -> None:
+    for part, (colour, marker) in _STYLES.items():
+        mine = [point for point in points if point.part == part]
+        if not mine:
+            continue
+        x, y = [point.x for point in mine], [point.y for point in mine]
+        spread = [[point.y - _or(point.f1.low, point.y) for point in mine]]
+        spread.append([_or(point.f1.high, point.y) - point.y for point in mine])
+        axes.errorbar(x, y, yerr=spread, fmt="none", ecolor=colour, elinewidth=1, capsize=3, alpha=0.55)
+        areas = [point.area for point in mine]
+        axes.scatter(x, y, s=areas, c=colour, marker=marker, alpha=0.75, edgecolors="white", linewidths=0.8)
+        axes.scatter([], [], s=45, c=colour, marker=marker, label=part)
+    if points:
+        axes.legend(title="marker area: size", loc="best", frameon=True, framealpha=0.9, fontsize=9)
+
+
+def _draw_names(figure: Any, axes: Any, points: Sequence[_Point]) -> None:
+    """Each name beside its marker where it covers no other name, marker, bar or legend; else further, with a line."""
+    renderer = figure.canvas.get_renderer()
+    to_pixels, to_data = axes.transData, axes.transData.inverted()
+    taken = [box for point in points for box in _boxes(point, to_pixels, figure.dpi)]
+    if axes.get_legend() is not None:
+        taken.append(axes.get_legend().get_window_extent(renderer))
+    for point in sorted(points, key=lambda it: -it.x):  # names go to the right first: so lines seldom cross
+        centre, radius = to_pixels.transform((point.x, point.y)), _radius(point, figure.dpi)
+        colour = _STYLES[point.part][0]
+        name = axes.text(0, 0, point.name, fontsize=9, color=colour, parse_math=False, verticalalignment="bottom")
+        size = name.get_window_extent(renderer)
+        box, distance = _free_place(centre, radius, (size.width, size.height), taken, axes.get_window_extent(renderer))
+        taken.append(box)
+        name.set_position(to_data.transform((box.x0, box.y0)))
+        if distance > _DISTANCES[0]:
+            nearest = (np.clip(centre[0], box.x0, box.x1), np.clip(centre[1], box.y0, box.y1))
+            ends = to_data.transform([centre, nearest])
+            axes.plot(ends[:, 0], ends[:, 1], color=colour, alpha=0.6, lw=0.7, zorder=1, scalex=False, scaley=False)
+
+
+def _radius(point: _Point, dpi: float) -> float:
+    """Pixels; areas are in points squared."""
+    return float(np.sqrt(point.area)) / 2 * dpi / 72
+
+
+def _boxes(point: _Point, to_pixels: Any, dpi: float) -> list[Any]:
+    """What the point's marker and its error bar cover, in pixels."""
+    from matplotlib.transforms import Bbox
+
+    centre, radius = to_pixels.transform((point.x, point.y)), _radius(point, dpi)
+    low = to_pixels.transform((point.x, _or(point.f1.low, point.y)))
+    high = to_pixels.transform((point.x, _or(point.f1.high, point.y)))
+    marker = Bbox.from_extents(*(centre - radius), *(centre + radius))
+    return [marker, Bbox.from_extents(low[0] - 4, low[1], high[0] + 4, high[1])]
+
+
+def _free_place(
+    centre: Any, radius: float, size: tuple[float, float], taken: Sequence[Any], within: Any
+) -> tuple[Any, float]:
+    """The first box around the marker that meets nothing, and how far off it is; the last one tried if all do."""
+    from matplotlib.transforms import Bbox
+
+    width, height = size
+    box, distance = Bbox.unit(), 0
+    for distance, (across, up) in product(_DISTANCES, _DIRECTIONS):
+        reach = radius + distance
+        left = centre[0] + across * reach - width * (1 - across) / 2
+        bottom = centre[1] + up * reach - height * (1 - up) / 2
+        box = Bbox.from_bounds(left, bottom, width, height)
+        inside = within.x0 <= box.x0 and box.x1 <= within.x1 and within.y0 <= box.y0 and box.y1 <= within.y1
+        if inside and not any(box.overlaps(other) for other in taken):
+            return box, distance
+    return box, distance
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value

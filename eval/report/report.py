@@ -1,0 +1,85 @@
+"""Report and report.json: all that a run found out, as one plain JSON document. Reading one needs nothing heavy."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from eval.errors import InvalidInputError
+from eval.evaluator import Measurement
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every candidate of a run, and where they came from.
+
+    recipe: the resolved recipe, plain JSON. environment: machine, versions, threads, plain JSON. teacher_id: the
+    candidate that speedups are relative to, or None. first_set: the test set that tables show first; every candidate
+    was judged on it. notes: sentences a reader must see before the numbers (e.g. that the data is synthetic).
+    """
+
+    name: str
+    recipe: dict[str, Any]
+    environment: dict[str, Any]
+    candidates: tuple[Measurement, ...]
+    teacher_id: str | None
+    first_set: str
+    notes: tuple[str, ...]
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        for candidate in self.candidates:
+            if self.first_set not in candidate.quality_by_set:
+                raise InvalidInputError(f"{candidate.id} was not judged on the first test set, {self.first_set!r}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The document written to report.json; the first test set comes first in each `quality_by_set`."""
+        return {
+            "schema_version": self.schema_version,
+            "name": self.name,
+            "recipe": self.recipe,
+            "environment": self.environment,
+            "notes": list(self.notes),
+            "teacher": self.teacher_id,
+            "candidates": [_with_set_first(candidate, self.first_set).to_json() for candidate in self.candidates],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Report":
+        """Reads what `to_json` wrote. Raises InvalidInputError for another schema version, or if a field is missing."""
+        if not isinstance(data, dict) or data.get("schema_version") != SCHEMA_VERSION:
+            version = data.get("schema_version") if isinstance(data, dict) else None
+            raise InvalidInputError(f"the report has schema_version {version}; {SCHEMA_VERSION} is what this reads")
+        try:
+            candidates = tuple(Measurement.from_json(candidate) for candidate in data["candidates"])
+            return cls(
+                name=data["name"],
+                recipe=data["recipe"],
+                environment=data["environment"],
+                candidates=candidates,
+                teacher_id=data["teacher"],
+                first_set=next((name for it in candidates for name in it.quality_by_set), ""),
+                notes=tuple(data["notes"]),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InvalidInputError(f"the report is damaged, or not one of ours: {error!r}") from error
+
+
+def dump_report(report: Report) -> str:
+    """The text of report.json. Raises ValueError if a NaN or infinity got in: they are not JSON."""
+    return json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def load_report(path: Path) -> Report:
+    """Reads a report.json. Raises InvalidInputError if it is not one, OSError if it cannot be read."""
+    try:
+        return Report.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise InvalidInputError(f"{path} is not JSON: {error}") from error
+
+
+def _with_set_first(candidate: Measurement, first_set: str) -> Measurement:
+    others = {name: quality for name, quality in candidate.quality_by_set.items() if name != first_set}
+    return replace(candidate, quality_by_set={first_set: candidate.quality_by_set[first_set], **others})

@@ -1,0 +1,296 @@
+import json
+from dataclasses import asdict, replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from eval import Candidate, Footprint, Interval, LabelledTexts, Report, dump_report, load_report, measure_quality
+from eval.errors import InvalidInputError
+from eval.evaluator import CHUNK, LatencyRow, Measurement, SetQuality, score_quality
+from eval.metrics import f1, macro, micro, roc_auc
+from eval.report.comparison import headline_setting, significant
+from eval.report.markdown import comparison_rows, render_markdown
+from eval.report.picture import draw_picture
+
+LABELS = ("toxic", "threat", "never|seen")
+SPEEDUP = Interval(4.0, 3.9, 4.2)
+FOOTPRINT = Footprint(90_900_000, 80_000_000, 45_450_000, 22_700_000, 0.5)
+
+
+class Fixed:
+    """A predictor that looks its answers up."""
+
+    def __init__(self, probabilities, labels=LABELS):
+        self.labels = labels
+        self.sizes = []
+        self._answers = {str(row): answer for row, answer in enumerate(probabilities)}
+
+    def predict_proba(self, texts):
+        self.sizes.append(len(texts))
+        return np.array([self._answers[text] for text in texts], np.float32)
+
+
+def example(rows=300, seed=0):
+    rng = np.random.default_rng(seed)
+    targets = (rng.random((rows, 3)) < (0.3, 0.05, 0)).astype(np.int8)
+    probabilities = np.clip(0.5 * targets + 0.6 * rng.random((rows, 3)), 0, 1).astype(np.float32)
+    return LabelledTexts(tuple(map(str, range(rows))), LABELS, targets), probabilities
+
+
+def candidate(probabilities, thresholds=(0.5, 0.4, 0.6), labels=LABELS):
+    at = None if thresholds is None else np.array(thresholds, np.float32)
+    predictor = Fixed(probabilities, labels)
+    return Candidate("student-int8", "quantize", "onnx", "onnxruntime", "cpu", 1, FOOTPRINT, at, predictor)
+
+
+def quality(seed=0):
+    test_set, probabilities = example(seed=seed)
+    return measure_quality(candidate(probabilities), test_set, resamples=50, seed=1)
+
+
+def latency(p50_ms=2.0, device="cpu", threads=1, batch_size=1, samples=300, speedup=SPEEDUP):
+    p99 = p50_ms * 2 if samples >= 200 else None
+    return LatencyRow(device, "onnxruntime", threads, batch_size, samples, p50_ms, p50_ms * 1.5, p99, 500.0, speedup)
+
+
+def report(latencies=None, ids=("teacher", "tfidf", "student"), **changes):
+    stages = {"teacher": "finetune", "tfidf": "tfidf"}
+    rows = [(latency(),), (latency(0.5),), (latency(1.0), latency(20, threads=2, batch_size=32, samples=50))]
+    measured = tuple(
+        Measurement(name, stages.get(name, "distill"), "onnx", FOOTPRINT, {"main": quality(i), "more": quality(9)}, it)
+        for i, (name, it) in enumerate(zip(ids, latencies or rows, strict=False))
+    )
+    facts = {
+        "recipe": {"seed": 13},
+        "environment": {"cpu": "Xeon", "versions": {"numpy": "2"}},
+        "notes": ("synthetic",),
+    }
+    return Report(
+        **{"name": "tiny", "candidates": measured, "teacher_id": "teacher", "first_set": "main"} | facts | changes
+    )
+
+
+def test_quality_is_what_the_metrics_say():
+    test_set, probabilities = example()
+    measured, predicting = [], candidate(probabilities)
+    found = measure_quality(
+        predicting, test_set, resamples=50, seed=0, progress=lambda done, total: measured.append((done, total))
+    )
+    decisions = (probabilities >= np.array([0.5, 0.4, 0.6], np.float32)).astype(np.int8)
+    assert found.rows == 300
+    assert found.macro_f1.value == macro(f1, test_set.targets, decisions)
+    assert found.micro_f1.value == micro(f1, test_set.targets, decisions)
+    assert found.macro_roc_auc.value == macro(roc_auc, test_set.targets, probabilities)
+    assert found.labels["toxic"].f1 == f1(test_set.targets[:, 0], decisions[:, 0])
+    assert found.labels["toxic"].f1_at_half == found.labels["toxic"].f1
+    assert found.labels["threat"].f1_at_half == f1(test_set.targets[:, 1], (probabilities[:, 1] >= 0.5).astype(np.int8))
+    assert found.labels["threat"].f1_low <= found.labels["threat"].f1 <= found.labels["threat"].f1_high
+    assert found.labels["threat"].support == test_set.targets[:, 1].sum()
+    assert found.labels["threat"].threshold == float(np.float32(0.4))
+    assert measured == [(CHUNK, 300), (300, 300)]
+    assert predicting.predictor.sizes == [CHUNK, 300 - CHUNK]
+
+
+def test_undefined_stays_null_all_the_way_to_json_and_is_spelled_out_in_markdown():
+    never = quality().to_json()["labels"]["never|seen"]
+    numbers = {key: value for key, value in never.items() if key not in ("support", "threshold")}
+    assert set(numbers.values()) == {None}
+    assert never["support"] == 0
+    line = next(line for line in render_markdown(report(), None).splitlines() if line.startswith("| never"))
+    assert line == "| never\\|seen | 0 | undefined | undefined | undefined |"
+
+
+def test_one_row_and_all_zero_predictions():
+    one = LabelledTexts(("0",), ("a", "b"), np.array([[1, 0]], np.int8))
+    found = measure_quality(candidate(np.zeros((1, 2)), (0.5, 0.5), ("a", "b")), one, resamples=5, seed=0)
+    assert found.macro_f1 == Interval(0.0, 0.0, 0.0)
+    assert found.macro_roc_auc == Interval(None, None, None)
+    assert found.labels["b"].f1 is None
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False)) == found.to_json()
+
+
+def test_single_label_decides_by_argmax_and_has_no_thresholds():
+    targets = np.array([[1, 0], [0, 1]], np.int8)
+    test_set = LabelledTexts(("0", "1"), ("a", "b"), targets)
+    found = score_quality(np.array([[0.4, 0.35], [0.3, 0.31]], np.float32), test_set, None, resamples=5, seed=0)
+    assert found.macro_f1.value == 1.0
+    assert found.macro_f1_at_half == 0.0
+    assert found.labels["a"].threshold is None
+
+
+def test_a_nan_names_the_candidate_and_the_row_of_the_whole_set():
+    test_set, probabilities = example()
+    probabilities[270, 1] = np.nan
+    with pytest.raises(InvalidInputError, match=r"student-int8: .*nan for row 270, label number 1"):
+        measure_quality(candidate(probabilities), test_set, resamples=5, seed=0)
+
+
+def test_what_does_not_fit_is_refused():
+    test_set, probabilities = example()
+    with pytest.raises(InvalidInputError, match="student-int8: predicts"):
+        measure_quality(candidate(probabilities, labels=LABELS[::-1]), test_set, resamples=5, seed=0)
+    with pytest.raises(InvalidInputError, match="thresholds for 3 labels"):
+        measure_quality(candidate(probabilities, (0.5,)), test_set, resamples=5, seed=0)
+    empty = LabelledTexts((), LABELS, np.zeros((0, 3), np.int8))
+    with pytest.raises(InvalidInputError, match="no rows"):
+        measure_quality(candidate(probabilities), empty, resamples=5, seed=0)
+
+
+def test_report_json_has_the_promised_shape():
+    document = report().to_json()
+    assert document["schema_version"] == 1
+    assert document["teacher"] == "teacher"
+    assert set(document) == {"schema_version", "name", "recipe", "environment", "notes", "teacher", "candidates"}
+    first = document["candidates"][2]
+    sizes = {"size_bytes", "model_bytes", "size_gzip_bytes", "parameters", "zeros_share"}
+    assert set(first) == {"id", "stage", "format", *sizes, "quality", "quality_by_set", "latency"}
+    assert first["quality"] == first["quality_by_set"]["main"]
+    averages = {f"{kind}_{name}" for kind in ("macro", "micro") for name in ("f1", "precision", "recall", "roc_auc")}
+    assert averages | {"rows", "labels", "macro_average_precision"} <= set(first["quality"])
+    assert set(first["quality"]["macro_f1"]) == {"value", "low", "high"}
+    label = {"precision", "recall", "f1", "f1_at_half", "roc_auc", "support", "threshold"}
+    assert label <= set(first["quality"]["labels"]["toxic"])
+    timing = {"device", "runtime", "threads", "batch_size", "p50_ms", "p95_ms", "p99_ms", "texts_per_second"}
+    assert timing | {"speedup_vs_teacher"} <= set(first["latency"][0])
+    assert set(first["latency"][0]["speedup_vs_teacher"]) == {"value", "low", "high"}
+
+
+def test_the_first_test_set_comes_first_whatever_the_order_it_was_measured_in():
+    document = report(first_set="more").to_json()
+    assert list(document["candidates"][0]["quality_by_set"]) == ["more", "main"]
+    assert document["candidates"][0]["quality"] == document["candidates"][0]["quality_by_set"]["more"]
+    assert Report.from_json(document).first_set == "more"
+
+
+def test_report_round_trip_through_a_file_is_exact(tmp_path):
+    written = report(ids=("teacher", "tfidf", "ünï"))
+    path = tmp_path / "report.json"
+    path.write_text(dump_report(written), encoding="utf-8")
+    assert load_report(path) == written
+    later = written.to_json()
+    later["candidates"][0]["quality_by_set"]["main"]["added_later"] = 1
+    later["candidates"][0]["quality_by_set"]["main"]["labels"]["toxic"]["added_later"] = 1
+    assert Report.from_json(later) == written
+    assert SetQuality.from_json(quality().to_json()) == quality()
+
+
+def test_nan_never_reaches_json():
+    spoiled = report(environment={"load": float("nan")})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        dump_report(spoiled)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "not JSON"),
+        ("[]", "schema_version None"),
+        ('{"schema_version": 2}', "version 2"),
+        ('{"schema_version": 1}', "damaged"),
+    ],
+)
+def test_a_file_that_is_no_report_is_refused(tmp_path, text, says):
+    path = tmp_path / "report.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidInputError, match=says):
+        load_report(path)
+
+
+def test_every_candidate_was_judged_on_the_first_set():
+    with pytest.raises(InvalidInputError, match="teacher was not judged on the first test set, 'elsewhere'"):
+        report(first_set="elsewhere")
+
+
+def test_the_comparison_row_in_words():
+    row = comparison_rows(report())[2]
+    value = report().candidates[2].quality_by_set["main"].macro_f1
+    assert (row.candidate, row.size_mb, row.gzip_mb, row.parameters) == ("student", "90.9", "45.5", "22.7 M")
+    assert (row.zeros, row.p50_ms, row.speedup) == ("50.0 %", "1.00", "4.00× (3.90–4.20)")
+    assert row.macro_f1 == f"{value.value:.3f} ({value.low:.3f}–{value.high:.3f})"
+
+
+def test_one_setting_for_the_whole_table():
+    slow, gpu = latency(9.0, threads=2, batch_size=32, samples=50), latency(0.1, device="cuda")
+    mixed = report(latencies=[(latency(4.0),), (slow,), (gpu,)])
+    assert str(headline_setting(mixed)) == "cpu, 1 thread, batch 1"
+    assert [row.p50_ms for row in comparison_rows(mixed)] == ["4.00", "–", "–"]  # never a GPU time under a CPU heading
+    fallback = report(latencies=[(slow,), (slow, latency(3.0, threads=2, batch_size=8)), (gpu,)])
+    assert str(headline_setting(fallback)) == "cpu, 2 threads, batch 8"
+    assert str(headline_setting(report(latencies=[(gpu,)] * 3))) == "cuda, 1 thread, batch 1"
+    assert headline_setting(report(latencies=[(), (), ()])) is None
+
+
+def test_markdown_holds_every_part_notes_first():
+    text = render_markdown(report(), "report.svg")
+    parts = ["# tiny", "> **Note:** synthetic", "## Comparison", "](report.svg)", "## F1 by label: main"]
+    parts += ["## F1 by label: more", "## Latency", "## How to read it", "compress run tiny", "- cpu: Xeon"]
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+    assert "| student | cpu | onnxruntime | 2 | 32 | 50 | 20.0 | 30.0 | – | 500 | 4.00× (3.90–4.20) |" in text
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    assert tables
+    assert "report.svg" not in render_markdown(report(), None)
+    assert "Not measured." in render_markdown(report(latencies=[(), (), ()]), None)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (0.12, "0.120"),
+        (1.0, "1.00"),
+        (9.996, "10.0"),
+        (45.04, "45.0"),
+        (99.96, "100"),
+        (1440.4, "1440"),
+        (2e-5, "0.000020"),
+    ],
+)
+def test_three_significant_digits(value, text):
+    assert significant(value) == text
+
+
+def test_the_picture_is_the_same_svg_every_time_and_names_all():
+    svg = draw_picture(report())
+    assert svg == draw_picture(report())
+    assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314  # our own drawing
+    for name in (
+        "teacher (90.9 MB)",
+        "tfidf (90.9 MB)",
+        "student (90.9 MB)",
+        "p50 latency, ms (cpu, 1 thread, batch 1)",
+    ):
+        assert f"<!-- {name}" in svg  # matplotlib writes each text as outlines, under a comment that holds it
+
+
+def test_the_picture_without_latency_shows_size_and_says_what_it_left_out():
+    assert "<!-- size, MB" in draw_picture(report(latencies=[(), (), ()]))
+    assert "1 candidate(s) not measured" in draw_picture(report(latencies=[(latency(),), (latency(),), ()]))
+
+
+def test_many_candidates_at_one_spot_get_names_that_do_not_overlap():
+    from eval.report import picture
+
+    boxes = []
+    keep = picture._free_place
+
+    def spy(*args):
+        found = keep(*args)
+        boxes.append(found[0])
+        return found
+
+    crowd = report(latencies=[(latency(),)] * 10, ids=[f"model-{i}" for i in range(10)])
+    same = tuple(replace(it, quality_by_set=crowd.candidates[0].quality_by_set) for it in crowd.candidates)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(picture, "_free_place", spy)
+        draw_picture(replace(crowd, candidates=same, teacher_id=None))
+    assert len(boxes) == 10
+    assert not any(one.overlaps(two) for i, one in enumerate(boxes) for two in boxes[:i])
+
+
+def test_measurement_json_is_flat_and_exact():
+    measurement = report().candidates[2]
+    written = json.loads(json.dumps(measurement.to_json(), allow_nan=False))
+    assert Measurement.from_json(written) == measurement
+    assert asdict(FOOTPRINT).items() <= written.items()
