@@ -1,7 +1,8 @@
 """Compress: recipes that turn a text classifier that is too big and slow into the smallest, fastest one that is still
 good enough, with proof.
 
-From a script: `load_recipe(path)`, `run(recipe, out)`, `open_predictor(folder)`. Each imports what it needs when called.
+From a script: `load_recipe(path)`, `run(recipe, out)`, `open_predictor(folder)`. Each imports what it needs when it is
+called.
 """
 
 from pathlib import Path

@@ -44,9 +44,9 @@ class Decision(BaseModel):
         scaled = logits.astype(np.float32) / np.float32(self.calibration_temperature)
         if task.type == "single_label":
             powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-            return powers / powers.sum(axis=1, keepdims=True)
+            return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
         # beyond 80 the result no longer changes, and float32's exp would overflow
-        return 1 / (1 + np.exp(-np.clip(scaled, -80, 80)))
+        return np.asarray(1 / (1 + np.exp(-np.clip(scaled, -80, 80))), np.float32)
 
 
 class Manifest(BaseModel):

@@ -15,8 +15,8 @@ _POOL_BATCHES = 50
 class LengthBatches:
     """Training batches of `batch_size` rows of like length, in random order; each row once an epoch.
 
-    Rows are shuffled, cut into pools of 50 batches and sorted by length within a pool. The order depends on (seed, epoch)
-    alone, so that a resumed epoch goes on as it began.
+    Rows are shuffled, cut into pools of 50 batches and sorted by length within a pool. The order depends on seed and
+    epoch alone, so that a resumed epoch goes on as it began.
     """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:

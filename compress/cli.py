@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +22,6 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
 
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from compress.plan import Plan
     from eval.report.report import Report
 
-console = Console()
-errors = Console(stderr=True)
+# file names and texts are printed as they are: no markup, no emoji codes, no colours of rich's own
+_plain = partial(Console, markup=False, emoji=False, highlight=False)
+console = _plain()
+errors = _plain(stderr=True)
 
 app = typer.Typer(
     name="compress",
@@ -75,10 +77,8 @@ def run(
         outcome = run_recipe(loaded, folder, fresh, progress)
     _show_report(outcome.report)
     done = f"ran {', '.join(outcome.ran)}" if outcome.ran else "all stages are cached: nothing to run"
-    console.print(f"{done}; {'measured' if outcome.measured else 'measurements are cached'}.", highlight=False)
-    console.print(
-        f"Report: {folder / 'report.md'}    Artifacts: {folder / 'artifacts'}", highlight=False, soft_wrap=True
-    )
+    console.print(f"{done}; {'measured' if outcome.measured else 'measurements are cached'}.")
+    console.print(f"Report: {folder / 'report.md'}    Artifacts: {folder / 'artifacts'}", soft_wrap=True)
 
 
 @app.command(epilog="Example: compress check my.yaml --set data.dir=jigsaw")
@@ -88,7 +88,7 @@ def check(recipe: Recipe, set_: Sets = None) -> None:
 
     loaded = load_recipe(recipe, set_ or [])
     stages = ", ".join(stage.id for stage in loaded.all_stages)
-    console.print(f"{recipe} is right: {len(loaded.all_stages)} stages ({stages}).", highlight=False, soft_wrap=True)
+    console.print(f"{recipe} is right: {len(loaded.all_stages)} stages ({stages}).", soft_wrap=True)
 
 
 @app.command(epilog="Example: compress plan quickstart")
@@ -103,7 +103,7 @@ def plan(recipe: Recipe, out: Out = None, set_: Sets = None) -> None:
     facts = RecipeData(loaded, folder / "cache", keep=False).facts
     _show_plan(make_plan(loaded, folder, facts))
     for note in facts.notes:
-        console.print(f"note: {note}", highlight=False, markup=False)
+        console.print(f"note: {note}", soft_wrap=True)
 
 
 @app.command(
@@ -124,12 +124,14 @@ def evaluate(
     from compress.pipeline import evaluate_artifacts, write_report
 
     check_onnxruntime()
+    if out is not None and (out / "recipe.lock").exists():
+        raise UserError(f"{out} is the folder of a run, whose report would be lost; give --out another one.")
     with tempfile.TemporaryDirectory() as scratch, _bars() as progress:
         report = evaluate_artifacts(artifacts, teacher, data, (out / "cache") if out else Path(scratch), progress)
     _show_report(report)
     if out is not None:
         write_report(report, out)
-        console.print(f"Report: {out / 'report.md'}", highlight=False, soft_wrap=True)
+        console.print(f"Report: {out / 'report.md'}", soft_wrap=True)
 
 
 @app.command(epilog="Example: compress predict runs/a/artifacts/student-int8 --input comments.csv --output scored.csv")
@@ -158,12 +160,12 @@ def predict(
 
     opened = open_artifact(artifact)
     task = opened.manifest.task
-    rows = open_rows(input_, (text_column,) if text_column else task.text, task.join)
-    predictor = open_predictor(opened)
-    with open_results(output, opened.manifest.labels, rows.has_id, source=input_, overwrite=overwrite) as results:
-        count = score_rows(predictor, rows, results)
+    with open_rows(input_, (text_column,) if text_column else task.text, task.join) as rows:
+        predictor = open_predictor(opened)
+        with open_results(output, opened.manifest.labels, rows.has_id, input=input_, overwrite=overwrite) as results:
+            count = score_rows(predictor, rows, results)
     if output is not None:
-        console.print(f"{count} texts scored: {output}", highlight=False, soft_wrap=True)
+        console.print(f"{count} texts scored: {output}", soft_wrap=True)
 
 
 def main() -> None:
@@ -191,10 +193,11 @@ def _explain(error: Exception) -> int:
         error.show()
         return int(error.exit_code)
     if isinstance(error, CompressError | EvalError | OSError):
-        errors.print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        errors.print(f"error: {error}", style="red", soft_wrap=True)
         return error.exit_code if isinstance(error, CompressError) else UserError.exit_code
-    text = f"error: this is a fault of compress, not of yours: {type(error).__name__}: {error}\nRun it again with --debug for the traceback."
-    errors.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
+    text = f"error: this is a fault of compress, not of yours: {type(error).__name__}: {error}"
+    text += "\nRun it again with --debug for the traceback."
+    errors.print(text, style="red", soft_wrap=True)
     return 1
 
 
@@ -217,7 +220,7 @@ def _quiet_libraries() -> None:
 
 
 class _Screen:
-    """Draws progress: one bar for the stages, one for what the present stage does. Plain lines where there is no terminal."""
+    """Draws progress: a bar for the stages, one for what the stage does; plain lines where there is no terminal."""
 
     def __init__(self, bars: Progress) -> None:
         self.bars = bars
@@ -229,16 +232,13 @@ class _Screen:
         overall = what.startswith("stage ") or what == "evaluation"
         if what != self.shown and not console.is_terminal:
             errors.print(
-                f"[{done + 1}/{total}] {what}" if what.startswith("stage ") else f"      {what}",
-                highlight=False,
-                markup=False,
+                f"[{done + 1}/{total}] {what}" if what.startswith("stage ") else f"      {what}", soft_wrap=True
             )
+        if overall or what != self.shown:
+            self._drop_current()
         if overall:
             self.overall = self._update(self.overall, what, done, total)
-            self.current = self._remove(self.current)
         else:
-            if what != self.shown:
-                self.current = self._remove(self.current)
             self.current = self._update(self.current, what, done, total)
         self.shown = what
 
@@ -248,16 +248,15 @@ class _Screen:
         self.bars.update(task, description=what, completed=done, total=total)
         return task
 
-    def _remove(self, task: TaskID | None) -> None:
-        if task is not None:
-            self.bars.remove_task(task)
+    def _drop_current(self) -> None:
+        if self.current is not None:
+            self.bars.remove_task(self.current)
+            self.current = None
 
 
 @contextmanager
 def _bars() -> Iterator[_Screen]:
-    columns = (
-        TextColumn("{task.description}", table_column=None), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not console.is_terminal) as bars:
         yield _Screen(bars)
 
@@ -266,7 +265,7 @@ def _show_report(report: "Report") -> None:
     from eval.report.comparison import comparison_headings, comparison_rows
 
     for note in report.notes:
-        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"note: {note}", soft_wrap=True)
     table = Table(title=f"{report.name}: quality on {report.first_set}")
     for index, heading in enumerate(comparison_headings(report)):
         table.add_column(heading, justify="right" if index else "left", overflow="fold")
@@ -292,4 +291,4 @@ def _print_wide(table: Table) -> None:
     if console.is_terminal:
         console.print(table)
     else:
-        Console(width=200).print(table)
+        _plain(width=200).print(table)

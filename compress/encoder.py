@@ -120,27 +120,54 @@ def open_pretrained(folder: Path) -> Pretrained:
     return Pretrained(folder, config)
 
 
-def build_classifier(source: Pretrained, task: Task, pooling: Pooling, max_tokens: int) -> Classifier:
-    """A classifier on pretrained weights, with a fresh head for the task's labels."""
-    from transformers import AutoModel, AutoModelForSequenceClassification
-
+def check_length(source: Pretrained, max_tokens: int) -> None:
+    """Raises EncoderError where texts of max_tokens are longer than the model's position table."""
     limit = source.max_positions
     if limit is not None and max_tokens > limit:
         raise EncoderError(
             f"max_tokens {max_tokens} is above the {limit} positions of {source.folder}; set it to at most {limit}."
         )
-    _describe(source.config, task, pooling, max_tokens)
+
+
+def set_attention_dropout(config: Any, share: float) -> None:
+    """Sets the dropout of attention probabilities, whatever the architecture calls it."""
+    for name in ("attention_probs_dropout_prob", "attention_dropout"):
+        if hasattr(config, name):
+            setattr(config, name, share)
+
+
+def build_classifier(
+    source: Pretrained, task: Task, pooling: Pooling, max_tokens: int, trained: bool = False
+) -> Classifier:
+    """A classifier on pretrained weights, with a fresh head for the task's labels.
+
+    trained: the head must be among the weights. Raises EncoderError where they cannot be read or do not fit.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoModel, AutoModelForSequenceClassification
+
+    check_length(source, max_tokens)
+    describe(source.config, task, pooling, max_tokens)
     maker = AutoModelForSequenceClassification if pooling == "own" else AutoModel
     extra = {} if pooling == "own" or not _takes_pooler(source.config) else {"add_pooling_layer": False}
     # fp32 master weights, whatever the file holds
-    encoder = maker.from_pretrained(
-        str(source.folder),
-        config=source.config,
-        local_files_only=True,
-        dtype=torch.float32,
-        use_safetensors=True,
-        **extra,
-    )
+    try:
+        encoder, loaded = maker.from_pretrained(
+            str(source.folder),
+            config=source.config,
+            local_files_only=True,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+            **extra,
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise EncoderError(f"the weights in {source.folder} cannot be read, or do not fit: {error}") from error
+    if trained and loaded["missing_keys"]:
+        raise EncoderError(
+            f"{source.folder} is no classifier that was fine-tuned: it has no weights for "
+            f"{', '.join(sorted(loaded['missing_keys']))}. Train it with a finetune stage."
+        )
     return Classifier(encoder, pooling, len(task.labels), _dropout(source.config))
 
 
@@ -170,7 +197,7 @@ def build_tiny(
         attention_probs_dropout_prob=dropout,
         pad_token_id=0,
     )
-    _describe(config, task, pooling, max_tokens)
+    describe(config, task, pooling, max_tokens)
     return Classifier(BertModel(config, add_pooling_layer=False), pooling, len(task.labels), dropout)
 
 
@@ -178,8 +205,9 @@ def save_classifier(model: Classifier, folder: Path) -> None:
     """Writes config.json and model.safetensors under the names transformers itself would use for the encoder."""
     from safetensors.torch import save_file
 
-    architecture = type(model.encoder).__name__
-    model.config.architectures = [architecture]
+    model.config.architectures = [type(model.encoder).__name__]
+    # a path on this machine would make equal artifacts differ
+    model.config.name_or_path = ""
     (folder / "config.json").write_text(model.config.to_json_string(use_diff=False), encoding="utf-8")
     tensors = {
         _outer_name(model, name): value.detach().cpu().contiguous() for name, value in model.state_dict().items()
@@ -234,7 +262,7 @@ def _outer_name(model: Classifier, name: str) -> str:
     return inner if model.pooling == "own" else f"{model.encoder.base_model_prefix}.{inner}"
 
 
-def _describe(config: Any, task: Task, pooling: Pooling, max_tokens: int) -> None:
+def describe(config: Any, task: Task, pooling: Pooling, max_tokens: int) -> None:
     """Writes what the classifier predicts into its configuration, as the wider ecosystem reads it."""
     config.id2label = dict(enumerate(task.labels))
     config.label2id = {label: index for index, label in enumerate(task.labels)}

@@ -74,7 +74,8 @@ def _cpu_line(key: str) -> str:
 
 def has_cuda() -> bool:
     """Whether torch sees a CUDA device; where the driver is not even there, without importing torch to ask."""
-    if platform.system() == "Linux" and not Path("/dev/nvidiactl").exists():
+    # /dev/dxg is the driver's door under WSL
+    if platform.system() == "Linux" and not (Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()):
         return False
     import torch
 

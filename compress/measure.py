@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -166,9 +167,7 @@ def _latency(
     machine = {key: environment()[key] for key in ("cpu", "cpu_features", "cores", "libraries")}
     for setting in chosen:
         parts = [list(digests.items()), digest, timing, asdict(setting), teacher, machine]
-        found = store.once(
-            "latency", parts, lambda setting=setting: _time(artifacts, texts, setting, teacher, store, progress)
-        )
+        found = store.once("latency", parts, partial(_time, artifacts, texts, setting, teacher, store, progress))
         notes += found["notes"]
         for name, measured in found["rows"].items():
             rows[name] += [LatencyRow.from_json(row) for row in measured]
@@ -204,7 +203,7 @@ def _time(
             rounds=store.config.rounds,
             max_seconds=store.config.max_seconds,
             seed=store.seed,
-            progress=lambda done, total, what=what: progress(what, done, total),
+            progress=partial(progress, what),
         )
         for name, row in latency_rows(samples, teacher, store.seed).items():
             rows[name].append(row.to_json())

@@ -71,7 +71,7 @@ def run_recipe(recipe: Recipe, out: Path, fresh: bool, progress: Progress) -> Ou
 
 
 def teacher_of(recipe: Recipe) -> str | None:
-    """The candidate that speedups are relative to: the stage called teacher, else the first one that others learn from."""
+    """What speedups are relative to: the stage called teacher, else the first one that others learn from."""
     stages = recipe.all_stages
     named = next((stage.id for stage in stages if stage.id == TEACHER), None)
     return named or next((s.teacher for s in stages if isinstance(s, Distill | Prune) and s.teacher), None)
@@ -177,7 +177,7 @@ def _report(
 ) -> Outcome:
     key = _report_key(recipe, artifacts, data.facts)
     marker = out / "cache" / "report.key"
-    if marker.exists() and marker.read_text(encoding="utf-8") == key and _report_files_there(out):
+    if _report_files_there(out) and marker.exists() and marker.read_text(encoding="utf-8") == _stamp(key, out):
         return Outcome(load_report(out / "report.json"), ran, measured=False)
     from compress.measure import measure
 
@@ -197,7 +197,7 @@ def _report(
     )
     write_report(report, out)
     write_json(out / "recipe.lock", _lock(recipe, artifacts, data.facts))
-    write_whole(marker, key)
+    write_whole(marker, _stamp(key, out))
     return Outcome(report, ran, measured=True)
 
 
@@ -217,14 +217,17 @@ def evaluate_artifacts(
     """The judge alone, on any artifacts that predict the same labels, over the labelled rows of one file."""
     from compress.measure import measure
 
-    opened = [open_artifact(folder) for folder in ((teacher,) if teacher else ()) + tuple(folders)]
-    artifacts = {name: artifact for name, artifact in zip(_names(opened), opened, strict=True)}
+    wanted = dict.fromkeys(folder.resolve() for folder in (*((teacher,) if teacher else ()), *folders))
+    opened = [open_artifact(folder) for folder in wanted]
+    artifacts = dict(zip(_names(opened), opened, strict=True))
     task = opened[0].manifest.task
     for artifact in opened:
-        if artifact.manifest.labels != task.labels:
+        other = artifact.manifest.task
+        if (other.type, other.labels) != (task.type, task.labels):
             raise ArtifactError(
-                f"{artifact.path} predicts {', '.join(artifact.manifest.labels)}; {opened[0].path} predicts "
-                f"{', '.join(task.labels)}. Only models with the same labels, in the same order, can be compared."
+                f"{artifact.path} predicts {', '.join(other.labels)} ({other.type}); {opened[0].path} predicts "
+                f"{', '.join(task.labels)} ({task.type}). Only models with the same labels, in the same order, can be "
+                "compared."
             )
     tests = {data.stem: read_labelled(data, task)}
     teacher_id = next(iter(artifacts)) if teacher else None
@@ -245,6 +248,11 @@ def _report_files_there(out: Path) -> bool:
     return all((out / name).is_file() for name in ("report.json", "report.md", "report.svg", "recipe.lock"))
 
 
+def _stamp(key: str, out: Path) -> str:
+    """What the report was made of, and its own sha256: one that was changed since is written again."""
+    return f"{key} {sha256_file(out / 'report.json')}"
+
+
 def _stage_notes(artifacts: dict[str, Artifact]) -> tuple[str, ...]:
     return tuple(f"{name}: {note}" for name, artifact in artifacts.items() for note in artifact.manifest.notes)
 
@@ -262,7 +270,7 @@ def _report_key(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts
 def _lock(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts) -> dict[str, object]:
     """What it takes to know whether two runs were of the same thing."""
     models = {
-        stage.id: {"reference": reference[0], "weights_sha256": weights_sha256(find_pretrained(*reference))}
+        stage.id: {"reference": reference.name, "weights_sha256": weights_sha256(find_pretrained(*reference))}
         for stage in recipe.all_stages
         if (reference := encoder_reference(stage)) is not None
     }

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from compress.artifact import MANIFEST, Artifact, library_versions, open_artifact, read_manifest, sha256_text
 from compress.inputs import DataFacts
@@ -20,7 +20,7 @@ from compress.recipe.stages import (
     Quantize,
     Stage,
     Tfidf,
-    TinyStudent,
+    TinyEncoder,
 )
 
 # raised when a stage's code changes so that its old results no longer stand for what it would make
@@ -52,6 +52,14 @@ class Step:
     cache_key: str
     artifact: Artifact | None
     forecast_bytes: int | None
+
+
+class Reference(NamedTuple):
+    """A pretrained model as a recipe names it; sha256: what its weights must be."""
+
+    name: str
+    revision: str | None
+    sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -120,6 +128,8 @@ def size_of(artifact: Artifact) -> int:
 
 def _rows_read(stage: Stage) -> tuple[str, ...]:
     match stage:
+        case Finetune(encoder=TinyEncoder()):
+            return ("train", "unlabeled", "validation")  # its vocabulary is trained on unlabeled too
         case Finetune() | Tfidf():
             return ("train", "validation")
         case Distill():
@@ -136,18 +146,18 @@ def _rows_read(stage: Stage) -> tuple[str, ...]:
 
 def _encoder_identity(stage: Stage) -> str | None:
     reference = encoder_reference(stage)
-    return pretrained_identity(*reference) if reference else None
+    return pretrained_identity(reference.name, reference.revision) if reference else None
 
 
-def encoder_reference(stage: Stage) -> tuple[str, str | None] | None:
-    """(name, revision) of the pretrained model a stage begins with, if it does."""
+def encoder_reference(stage: Stage) -> Reference | None:
+    """The pretrained model a stage begins with, if it does."""
     match stage:
         case Load():
-            return stage.model, stage.revision
-        case Finetune():
-            return stage.encoder, stage.revision
+            return Reference(stage.model, stage.revision, stage.sha256)
+        case Finetune(encoder=str() as name):
+            return Reference(name, stage.revision, stage.sha256)
         case Distill(student=PretrainedStudent() as student):
-            return student.encoder, student.revision
+            return Reference(student.encoder, student.revision, student.sha256)
         case _:
             return None
 
@@ -156,11 +166,11 @@ def _forecast(stage: Stage, known: Mapping[str, int | None], facts: DataFacts) -
     match stage:
         case Tfidf():
             return int(_TFIDF_BYTES[stage.features] * facts.train_characters)
-        case Distill(student=TinyStudent() as student):
-            return tiny_bytes(student)
+        case Distill(student=TinyEncoder() as shape) | Finetune(encoder=TinyEncoder() as shape):
+            return tiny_bytes(shape)
         case Load() | Finetune() | Distill():
             reference = encoder_reference(stage)
-            return local_weights_bytes(*reference) if reference else None
+            return local_weights_bytes(reference.name, reference.revision) if reference else None
         case Prune() | Export():
             return known[stage.from_] if stage.from_ else None
         case Quantize():
@@ -171,10 +181,10 @@ def _forecast(stage: Stage, known: Mapping[str, int | None], facts: DataFacts) -
             assert_never(unknown)
 
 
-def tiny_bytes(student: TinyStudent) -> int:
-    """fp32 bytes of a student from scratch: embeddings, layers (4 H^2 attention, 2 H F feed-forward, norms), tokenizer."""
-    width, ffn = student.width, student.ffn or 4 * student.width
-    positions = student.max_tokens or 256
-    embeddings = (student.tokenizer.size + positions + 1 + 2) * width
+def tiny_bytes(shape: TinyEncoder) -> int:
+    """fp32 bytes of a student from scratch: embeddings, layers (4 H^2 attention, 2 H F feed-forward), tokenizer."""
+    width, ffn = shape.width, shape.ffn or 4 * shape.width
+    positions = shape.max_tokens or 256
+    embeddings = (shape.tokenizer.size + positions + 1 + 2) * width
     layer = 4 * width * width + 2 * width * ffn + 9 * width + ffn
-    return 4 * (embeddings + student.layers * layer) + _TOKENIZER_BYTES_PER_PIECE * student.tokenizer.size
+    return 4 * (embeddings + shape.layers * layer) + _TOKENIZER_BYTES_PER_PIECE * shape.tokenizer.size

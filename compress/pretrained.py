@@ -19,6 +19,8 @@ def find_pretrained(reference: str, revision: str | None = None, sha256: str | N
     model cannot be had.
     """
     folder = _find(reference, revision)
+    if not (folder / "config.json").is_file():
+        raise EncoderError(f"{folder} holds no config.json, so it is no transformers model.")
     weights = folder / "model.safetensors"
     if sha256 is not None:
         if not weights.is_file():
@@ -81,7 +83,8 @@ def _on_hub(name: str, revision: str | None) -> Path:
         return cached
     if constants.HF_HUB_OFFLINE:
         raise EncoderError(
-            f"{name} is no folder here and not in the hub cache, and HF_HUB_OFFLINE is set. Unset it to download, or name a folder."
+            f"{name} is no folder here and not in the hub cache, and HF_HUB_OFFLINE is set. "
+            "Unset it to download, or name a folder."
         )
     _probe(name, constants.ENDPOINT)
     try:

@@ -5,6 +5,7 @@ Batches are padded to their longest text, on the side the tokenizer's own config
 
 import json
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ class Tokenizer:
         return [TokenIds(np.array(e.ids, np.int32), np.array(e.type_ids, np.int32)) for e in encodings]
 
     def pad(self, tokens: Sequence[TokenIds]) -> Batch:
-        """Arrays (B, T) padded to the longest: input_ids, attention_mask, and token_type_ids where the model needs it."""
+        """Arrays (B, T) padded to the longest: input_ids, attention_mask, and token_type_ids where they are needed."""
         longest = max(len(item) for item in tokens)
         ids = np.full((len(tokens), longest), self.pad_id, np.int64)
         mask = np.zeros((len(tokens), longest), np.int64)
@@ -106,9 +107,7 @@ def save_pretrained_tokenizer(source: Path, target: Path, max_tokens: int) -> To
 
 
 def train_wordpiece(texts: Sequence[str], size: int, lowercase: bool, target: Path, max_tokens: int) -> Tokenizer:
-    """Trains a BERT-style WordPiece vocabulary on `texts` and saves it in `target`. Ties are broken by the library,
-    which is deterministic on one thread.
-    """
+    """Trains a BERT-style WordPiece vocabulary on `texts`, saved in `target`; the same texts give the same ids."""
     import tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -119,21 +118,46 @@ def train_wordpiece(texts: Sequence[str], size: int, lowercase: bool, target: Pa
         "sep_token": "[SEP]",
         "mask_token": "[MASK]",
     }
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    inner = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
+    inner = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token=special["unk_token"]))
     inner.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=lowercase)
     inner.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
     inner.decoder = tokenizers.decoders.WordPiece()
-    trainer = tokenizers.trainers.WordPieceTrainer(
-        vocab_size=size, special_tokens=list(special.values()), show_progress=False, limit_alphabet=min(1000, size // 2)
-    )
-    inner.train_from_iterator(texts, trainer)
+    vocabulary = _wordpiece_vocabulary(inner, texts, size, list(special.values()))
+    inner.model = tokenizers.models.WordPiece(vocabulary, unk_token=special["unk_token"])
     ids = [(token, inner.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
     inner.post_processor = tokenizers.processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
     )
     _save(PreTrainedTokenizerFast(tokenizer_object=inner, **special), target, max_tokens)
     return open_tokenizer(target, max_tokens)
+
+
+def _wordpiece_vocabulary(rules: Any, texts: Sequence[str], size: int, special: list[str]) -> dict[str, int]:
+    """Pieces and their ids. rules: a tokenizer that splits texts into words.
+
+    The trainer numbers single characters in the order of a hash that is new in every process, and breaks ties by these
+    numbers. Here every character has its number beforehand.
+    """
+    import tokenizers
+
+    split, clean = rules.pre_tokenizer.pre_tokenize_str, rules.normalizer.normalize_str
+    words = Counter(word for text in texts for word, _ in split(clean(text)))
+    counts: Counter[str] = Counter()
+    for word, times in words.items():
+        counts.update(dict.fromkeys(word, times))
+    alphabet = sorted(sorted(counts, key=lambda letter: (-counts[letter], letter))[: min(1000, size // 2)])
+    inside = {letter for word in words for letter in word[1:]}
+    trainer = tokenizers.trainers.WordPieceTrainer(
+        vocab_size=size,
+        special_tokens=[*special, *(f"##{letter}" for letter in alphabet if letter in inside)],
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
+        show_progress=False,
+    )
+    scratch = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token=special[1]))
+    scratch.normalizer, scratch.pre_tokenizer = rules.normalizer, rules.pre_tokenizer
+    scratch.train_from_iterator(texts, trainer)
+    return dict(scratch.get_vocab(with_added_tokens=True))
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:
@@ -146,3 +170,15 @@ def copy_tokenizer(source: Path, target: Path) -> None:
 def _save(tokenizer: Any, target: Path, max_tokens: int) -> None:
     tokenizer.model_max_length = max_tokens
     tokenizer.save_pretrained(str(target))
+    path = target / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(_for_older_readers(config), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _for_older_readers(config: dict[str, Any]) -> dict[str, Any]:
+    """tokenizer_config.json in words that transformers 4 knows as well as 5: optimum's runtime still reads with 4.57."""
+    if config.get("tokenizer_class") == "TokenizersBackend":
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"  # its name in 4, an alias in 5
+    if isinstance(config.get("extra_special_tokens"), list):  # in 4 this key holds names and tokens, not a list
+        config["additional_special_tokens"] = config.pop("extra_special_tokens")
+    return config

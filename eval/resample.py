@@ -1,11 +1,17 @@
 """Bootstrap intervals over rows for every average and for each label's F1. Pure NumPy, vectorised over resamples.
 
-Method: stratified percentile bootstrap (Efron and Tibshirani 1993, chapters 8 and 13). A row's stratum is its rarest
-positive label ("none" for a row without); each resample draws, within each stratum, as many rows as it has, with
-replacement. So a rare label keeps its rows in every resample. Where a label still ends up without a positive (all of
-its positives lie among rows of rarer labels, and none was drawn), that resample leaves it out of the macro mean, as
-`eval.metrics.macro` does. Drawing rows is drawing weights: a resample is a vector of N counts, and every metric is
-computed from counts, without copying a text or a score.
+Method: percentile bootstrap over rows (Efron and Tibshirani 1993, chapter 13), stratified so that no rare label drops
+out. A row's stratum is its rarest positive label ("none" for a row without). Each resample draws how many rows come
+from each stratum as a plain bootstrap would (multinomial), but at least one; then that many rows within it, with
+replacement. Where a label still ends up without a positive (all of its positives lie among rows of rarer labels, and
+none was drawn), that resample leaves it out of the macro mean, as `eval.metrics.macro` does.
+
+Measured coverage of the 95 % intervals, 1,500 simulated sets of 300 rows: F1 94 % at 60, 30 and 10 positives (with
+the sizes of strata fixed, which hides how the number of positives varies: 93, 90, 82 %); ROC-AUC 93, 89 and 83 %: too
+narrow where positives are few.
+
+Drawing rows is drawing weights: a resample is a vector of N counts, and every metric is computed from counts, without
+copying a text or a score.
 """
 
 from collections.abc import Iterator, Mapping
@@ -87,19 +93,21 @@ def _weights(targets: Targets, resamples: int, rng: np.random.Generator) -> Iter
     chunk = max(1, _CHUNK_CELLS // len(targets))
     # float32 counts integers exactly up to 2 ** 24; the micro ranking sums N x L of them
     dtype = np.float32 if targets.size < 2**24 else np.float64
+    shares = np.array([len(rows) for rows in members]) / len(targets)
     for start in range(0, resamples, chunk):
         count = min(chunk, resamples - start)
         weights = np.empty((count, len(targets)), dtype=dtype)
-        for rows in members:
-            weights[:, rows] = _draw(len(rows), count, rng)
+        sizes = np.maximum(rng.multinomial(len(targets), shares, size=count), 1)
+        for place, rows in enumerate(members):
+            weights[:, rows] = _draw(len(rows), sizes[:, place], rng)
         yield weights
 
 
-def _draw(size: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """(count, size): how often each of `size` rows came up in `count` draws of `size`."""
-    drawn = rng.integers(0, size, size=(count, size))
-    drawn += np.arange(count)[:, None] * size
-    return np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size)
+def _draw(rows: int, sizes: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """(r, rows): how often each row came up when resample i drew sizes[i] of them. sizes: (r,)."""
+    drawn = rng.integers(0, rows, size=int(sizes.sum()))
+    drawn += np.repeat(np.arange(len(sizes)) * rows, sizes)
+    return np.bincount(drawn, minlength=len(sizes) * rows).reshape(len(sizes), rows)
 
 
 class _Scorer:

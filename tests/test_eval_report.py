@@ -269,7 +269,8 @@ def test_the_picture_without_latency_shows_size_and_says_what_it_left_out():
     assert "1 candidate(s) not measured" in draw_picture(report(latencies=[(latency(),), (latency(),), ()]))
 
 
-def test_many_candidates_at_one_spot_get_names_that_do_not_overlap():
+@pytest.mark.parametrize("alike", range(4))
+def test_many_candidates_at_one_spot_get_names_that_do_not_overlap(alike):
     from eval.report import picture
 
     boxes = []
@@ -281,7 +282,7 @@ def test_many_candidates_at_one_spot_get_names_that_do_not_overlap():
         return found
 
     crowd = report(latencies=[(latency(),)] * 10, ids=[f"model-{i}" for i in range(10)])
-    same = tuple(replace(it, quality_by_set=crowd.candidates[0].quality_by_set) for it in crowd.candidates)
+    same = tuple(replace(it, quality_by_set=crowd.candidates[alike].quality_by_set) for it in crowd.candidates)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(picture, "_free_place", spy)
         draw_picture(replace(crowd, candidates=same, teacher_id=None))

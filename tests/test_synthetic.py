@@ -29,7 +29,7 @@ def test_a_seed_gives_these_rows_and_no_others() -> None:
     """If this fails the generator has changed: raise synthetic.VERSION, or cached runs are taken for the new rows."""
     texts, targets = generate("validation", SEED)
     digest = hashlib.sha256("\n".join(texts).encode() + targets.tobytes()).hexdigest()
-    assert (synthetic.VERSION, digest[:16]) == (1, "DIGEST")
+    assert (synthetic.VERSION, digest[:16]) == (1, "e6a04261b03eb962")
     assert generate("validation", SEED + 1)[0] != texts
 
 
@@ -92,17 +92,29 @@ def test_what_is_quoted_or_reported_is_clean(split: Split) -> None:
         assert not row.labels, (template, row.text)
 
 
+CLEAN = re.compile(
+    r"\{harm\} (\{thing\}|\w+ of the)|not (\w+ )?a (\w+ )?(\{swear\} )?\{insult\}|I am a (\w+ )?(\{swear\} )?\{insult\}"
+    r"|(not|never) (\w+ )?(\{harm\}|\{scorn\})|\{nuisance\} are (\w+ )?\{scorn\}|my (\w+ )?\{swear\} \{noun\}"
+)
+
+
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_harm_to_things_and_what_is_denied_is_clean(split: Split) -> None:
-    found = 0
-    for template, row in single(split):
-        if re.search(
-            r"\{harm\} \{thing\}|you are not a (\{swear\} )?\{insult\}|never \{harm\}|\{groups\} are not \{scorn\}",
-            template,
-        ):
-            found += 1
-            assert not row.labels, (template, row.text)
-    assert found > 20
+def test_what_is_denied_or_said_of_things_or_the_writer_is_clean(split: Split) -> None:
+    found = [(template, row) for template, row in single(split) if CLEAN.search(template)]
+    assert len(found) > 60
+    for template, row in found:
+        assert not row.labels, (template, row.text)
+
+
+def test_mirrored_sentences_differ_in_order_alone_and_in_label() -> None:
+    """The same bag of words and word pairs around it, so only a model that reads the order can tell them apart."""
+    you = r"you are a \{insult\} (while|and|but|whereas) I am a \{hero\}"
+    me = r"I am a \{insult\} (while|and|but|whereas) you are a \{hero\}"
+    every = [*single("train"), *single("unlabeled"), *single("validation"), *single("test")]
+    for pattern, expected in ((you, {"toxic", "insult"}), (me, set())):
+        found = [row for template, row in every if re.fullmatch(pattern, template)]
+        assert found, pattern
+        assert all(row.labels == expected for row in found)
 
 
 def test_what_is_said_of_the_reader_is_abuse() -> None:
@@ -136,6 +148,7 @@ def test_every_slot_and_part_of_the_grammar_is_known() -> None:
     lines = [line for alternatives in grammar.values() for line in alternatives]
     parts = {part for line in lines for part in re.findall(r"<([^>]+)>", line)}
     assert parts <= set(grammar)
+    assert {slot for line in lines for slot in re.findall(r"\{([^}]+)\}", line)} == {*words.SLOTS, "thing"}
     kinds = set(grammar) - parts
     assert kinds == {"plain", *synthetic._ABUSIVE, *synthetic._HARMLESS}
 

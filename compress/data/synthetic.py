@@ -1,8 +1,7 @@
 """The built-in corpus: short comments, made by a seeded generator, whose labels depend on context. Not real text.
 
-A comment is one to three sentences; each is made from a template (a
-way through synthetic_grammar.txt) whose slots are filled with words.
-The labels follow from the text by these rules, which were fixed before any model was trained on it:
+A comment is one to three sentences; each is made from a template (a way through synthetic_grammar.txt) whose slots are
+filled with words. The labels follow from the text by these rules, which were fixed before any model was trained on it:
 
 1. insult: an insulting word ("numpty") is said of the reader, by the writer. Not when it is denied ("you are not a
    numpty"), when the writer reports or quotes somebody else, or when it is said of a thing or of the writer.
@@ -16,12 +15,14 @@ The labels follow from the text by these rules, which were fixed before any mode
 6. toxic: at least one of the four holds.
 
 A comment has a label if any of its sentences has it. Disguised spelling (numpt1, i d i o t) and letter case change no
-label. Train (with the unlabeled rows), validation and test take their sentences from disjoint sets of templates.
+label. About half of the sentences are mirrored: the same words in another order are abuse in one and harmless in the
+other ("you are a numpty and I am a hero"). Train (with the unlabeled rows), validation and test take their sentences
+from disjoint sets of templates; the words and the parts of a template are mostly shared.
 """
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -37,7 +38,7 @@ Split = Literal["train", "validation", "unlabeled", "test"]
 
 VERSION = 1  # of the generator: raise it whenever a seed would give other rows
 LABELS = ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate")
-SIZES: dict[Split, int] = {"train": 10000, "validation": 1500, "unlabeled": 6000, "test": 2000}
+SIZES: dict[Split, int] = {"train": 12000, "validation": 1500, "unlabeled": 6000, "test": 2000}
 
 _ABUSE: dict[str, frozenset[str]] = {  # kind of sentence -> what it is; a kind not named here is harmless
     "insult": frozenset({"insult"}),
@@ -52,7 +53,7 @@ _HARMLESS = {
 }  # fmt: skip
 _PLANS = {"plain": 40, "harmless": 33, "abusive": 27}  # what the comment is built around
 
-_DISGUISED = 0.15  # share of insulting and swear words in disguised spelling
+_DISGUISED = 0.1  # share of insulting and swear words in disguised spelling
 _SWEARING = 0.2  # share of insulting words with a swear word before them
 _OPENED = 0.15  # share of sentences with an opener
 _LOOKALIKES = str.maketrans("aeiost", "@3!0$7")
@@ -179,26 +180,12 @@ class _Writer:
 
     def _word(self, slot: str) -> str:
         """A word for the slot; <> marks words whose spelling may be disguised once the article before them is right."""
-        fill: dict[str, Callable[[], str]] = {
-            "insult": lambda: f"<{self.random.choice(words.INSULTS)}>",
-            "swear": lambda: f"<{self.random.choice(words.SWEARS)}>",
-            "harm": lambda: self.random.choice(words.HARMS),
-            "help": lambda: self.random.choice(words.HELPS),
-            "scorn": lambda: self.random.choice(words.SCORNS),
-            "expel": lambda: self.random.choice(words.EXPULSIONS),
-            "praise": lambda: self.random.choice(words.PRAISES),
-            "hero": lambda: self.random.choice(words.HEROES),
-            "groups": lambda: self._from(words.GROUPS),
-            "nuisance": lambda: self._from(words.NUISANCES),
-            "belongings": lambda: self.random.choice(words.BELONGINGS),
-            "noun": lambda: self._from(words.NOUNS),
-            "thing": lambda: f"{self.random.choice(words.DETERMINERS)} {self._from(words.NOUNS)}",
-            "name": lambda: self._from(words.NAMES),
-            "person": lambda: self._from(words.PERSONS),
-        }
-        return fill[slot]()
+        if slot == "thing":
+            return f"{self.random.choice(words.DETERMINERS)} {self._word('noun')}"
+        chosen = self._one_of(words.SLOTS[slot])
+        return f"<{chosen}>" if slot in words.DISGUISABLE else chosen
 
-    def _from(self, lists: tuple[tuple[str, ...], tuple[str, ...]]) -> str:
+    def _one_of(self, lists: tuple[tuple[str, ...], tuple[str, ...]]) -> str:
         everywhere, reserved = lists
         return self.random.choice(everywhere + reserved if self.reserved else everywhere)
 

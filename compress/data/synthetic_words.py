@@ -44,3 +44,22 @@ PERSONS = (
      "the teacher", "one reader", "a stranger", "the coach", "my sister"),
     ("the mayor", "a student"),
 )  # fmt: skip
+
+# {thing} is not here: it is a determiner and a noun.
+SLOTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "insult": (INSULTS, ()),
+    "swear": (SWEARS, ()),
+    "harm": (HARMS, ()),
+    "help": (HELPS, ()),
+    "scorn": (SCORNS, ()),
+    "expel": (EXPULSIONS, ()),
+    "praise": (PRAISES, ()),
+    "hero": (HEROES, ()),
+    "belongings": (BELONGINGS, ()),
+    "groups": GROUPS,
+    "nuisance": NUISANCES,
+    "noun": NOUNS,
+    "name": NAMES,
+    "person": PERSONS,
+}
+DISGUISABLE = {"insult", "swear"}

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from compress.recipe.model import Section
 
@@ -72,7 +72,21 @@ class BuiltinSource(Section):
     split: Literal["train", "validation", "unlabeled", "test"]
 
 
-Source = Name | HubSource | BuiltinSource
+def _source_kind(value: object) -> str:
+    """Which of the three a source is, by its keys, so that a mistake in it is told once."""
+    if isinstance(value, HubSource | BuiltinSource):
+        return "hub dataset" if isinstance(value, HubSource) else "built-in data"
+    if isinstance(value, dict):
+        return "built-in data" if "builtin" in value else "hub dataset"
+    return "a file"
+
+
+Source = Annotated[
+    Annotated[Name, Tag("a file")]
+    | Annotated[HubSource, Tag("hub dataset")]
+    | Annotated[BuiltinSource, Tag("built-in data")],
+    Discriminator(_source_kind),
+]
 Sources = Annotated[tuple[Source, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from compress.errors import did_you_mean
-from compress.recipe.stages import Distill, Export, Finetune, Follows, Load, Prune, Quantize, Stage, Tfidf, TinyStudent
+from compress.recipe.stages import Distill, Export, Finetune, Follows, Load, Prune, Quantize, Stage, Tfidf, TinyEncoder
 
 Kind = Literal["torch", "onnx", "onnx_small", "tfidf"]
 Report = Callable[[int, str, str], None]
@@ -102,6 +102,11 @@ def _check_name(
 
 
 def _check_shape(stage: Stage, index: int, report: Report) -> None:
-    student = stage.student if isinstance(stage, Distill) else None
-    if isinstance(student, TinyStudent) and student.width % student.heads:
-        report(index, "student", f"width {student.width} is not a multiple of heads {student.heads}")
+    key: str = ""
+    shape: object = None
+    if isinstance(stage, Distill):
+        key, shape = "student", stage.student
+    elif isinstance(stage, Finetune):
+        key, shape = "encoder", stage.encoder
+    if isinstance(shape, TinyEncoder) and shape.width % shape.heads:
+        report(index, key, f"width {shape.width} is not a multiple of heads {shape.heads}")

@@ -21,6 +21,10 @@ from compress.recipe.source import Document, parse, parse_value
 from compress.recipe.source import Path as Place
 from compress.recipe.stages import STAGE_TYPES, Stage
 
+# pydantic's words for what YAML calls a list and a mapping
+_PLAIN = dict.fromkeys(("tuple_type", "list_type"), "must be a list") | dict.fromkeys(
+    ("model_type", "model_attributes_type", "dict_type"), "must be a mapping of keys to values"
+)
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -42,7 +46,10 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     if not isinstance(variables, dict):
         problems.append("vars: must be a mapping of names to values")
         variables = {}
-    data = _substitute(document.data, variables, (), document, problems)
+    known: dict[str, Any] = {}
+    for name, value in variables.items():  # one may use those above it
+        known[str(name)] = _substitute(value, known, ("vars", str(name)), document, problems)
+    data = _substitute(document.data, known, (), document, problems)
     recipe = _validate(data, document, problems)
     if problems or recipe is None:
         raise RecipeError(problems, str(path))
@@ -87,7 +94,9 @@ def _override(data: dict[str, Any], override: str, problems: list[str]) -> None:
         if isinstance(here, list):
             here = _item(here, part, where, problems)
         elif isinstance(here, dict):
-            here = here.setdefault(part, {})
+            if here.get(part) is None:  # not there, or there without a value
+                here[part] = {}
+            here = here[part]
         else:
             problems.append(
                 f"--set {key}: {'.'.join(parents[:depth])} holds a single value, nothing below it can be set"
@@ -96,7 +105,10 @@ def _override(data: dict[str, Any], override: str, problems: list[str]) -> None:
         if here is None:
             return
     if isinstance(here, list):
-        problems.append(f"--set {key}: name a key of the list item, e.g. {'.'.join(parents)}.{last}.KEY=VALUE")
+        place = ".".join(parents)
+        named = any(isinstance(item, dict) and "id" in item for item in here)
+        hint = f"name a key of its item, e.g. {place}.{last}.KEY=VALUE" if named else f"set it whole: {place}=[...]"
+        problems.append(f"--set {key}: {place} is a list; {hint}")
     elif isinstance(here, dict):
         here[last] = value
     else:
@@ -145,7 +157,8 @@ def _validate(data: dict[str, Any], document: Document, problems: list[str]) -> 
     # a placeholder stands for the stages, which were just validated one by one
     frame = data | ({"stages": [{"id": "placeholder", "type": "tfidf"}]} if items else {})
     recipe = _try(partial(Recipe.model_validate, frame), (), Recipe, data, document, problems)
-    baselines = recipe.baselines if recipe else [str(name) for name in data.get("baselines") or ()]
+    asked = data.get("baselines")
+    baselines = recipe.baselines if recipe else [str(name) for name in asked] if isinstance(asked, list) else []
 
     def report(index: int, key: str, text: str) -> None:
         problems.append(_say(document, ("stages", index, key), text, data))
@@ -186,7 +199,9 @@ def _explain(detail: ErrorDetails, prefix: Place, shape: Any, data: dict[str, An
             f"{detail['input']!r} is not one of {', '.join(options) or context.get('expected')}{hint}",
             data,
         )
-    message = detail["msg"].removeprefix("Value error, ")
+    if kind == "string_type" and isinstance(detail["input"], bool | int | float):
+        return _say(document, place, f"YAML reads this as {detail['input']!r}, and it must be text: quote it", data)
+    message = _PLAIN.get(kind) or detail["msg"].removeprefix("Value error, ")
     shown = "" if isinstance(detail["input"], dict | list | BaseModel) else f" (found {detail['input']!r})"
     return _say(document, place, message[0].lower() + message[1:] + shown, data)
 
@@ -197,14 +212,19 @@ def _real_place(place: Place, data: Any) -> Place:
     here: Any = data
     for depth, part in enumerate(place):
         key = "from" if part == "from_" else part
-        if (isinstance(here, dict) and key in here) or (
-            isinstance(here, list) and isinstance(key, int) and key < len(here)
-        ):
+        if _holds(here, key):
             here = here[key]
         elif depth < len(place) - 1 or not isinstance(here, dict):
             continue
         real.append(key)
     return tuple(real)
+
+
+def _holds(data: Any, part: str | int) -> bool:
+    """Whether `data[part]` is there."""
+    return (isinstance(data, dict) and part in data) or (
+        isinstance(data, list) and isinstance(part, int) and part < len(data)
+    )
 
 
 def _at(data: Any, place: Place) -> Any:
@@ -215,29 +235,28 @@ def _at(data: Any, place: Place) -> Any:
 
 def _fields(shape: Any, location: Place, value: Any) -> list[str]:
     """Names of the keys allowed at `location` inside `shape`, which fits `value`."""
-    models = _models(shape, value)
+    annotations, models = [shape], _models(shape, value)
     for part in location:
-        inner = value.get(part) if isinstance(value, dict) else None
-        found = [model.model_fields[str(part)].annotation for model in models if str(part) in model.model_fields]
-        if found:
-            value = inner
-            models = [match for annotation in found for match in _models(annotation, value)]
+        fields = [model.model_fields[str(part)] for model in models if str(part) in model.model_fields]
+        annotations = [field.annotation for field in fields] or annotations
+        value = value[part] if _holds(value, part) else value
+        models = [model for annotation in annotations for model in _models(annotation, value)]
     names = [field.alias or name for model in models for name, field in model.model_fields.items()]
     return sorted(set(names), key=names.index)
 
 
 def _models(annotation: Any, value: Any) -> list[type[BaseModel]]:
-    """The models inside an annotation; of the stages' union only the one that `value` names, of students the likelier."""
+    """The models inside an annotation; of the stages only the one that `value` names, of students the likelier."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if get_origin(annotation) is Annotated:
         return _models(get_args(annotation)[0], value)
-    if get_origin(annotation) not in {Union, UnionType}:
+    if get_origin(annotation) not in {Union, UnionType, tuple, dict}:
         return []
     models = [model for branch in get_args(annotation) for model in _models(branch, value)]
     keys = set(value) if isinstance(value, dict) else set()
-    named = [model for model in models if isinstance(value, dict) and STAGE_TYPES.get(str(value.get("type"))) is model]
-    return named or sorted(models, key=lambda model: -len(keys & set(model.model_fields)))[:1]
+    wanted = STAGE_TYPES.get(str(value.get("type"))) if isinstance(value, dict) else None
+    return [wanted] if wanted in models else sorted(models, key=lambda model: -len(keys & set(model.model_fields)))[:1]
 
 
 def _say(document: Document, place: Place, text: str, data: Any = None) -> str:
@@ -250,11 +269,7 @@ def _readable(place: Place, data: Any) -> str:
     """`stages.teacher.epochs`: list items that have an id are named by it, as `--set` names them."""
     parts: list[str] = []
     for part in place:
-        data = (
-            data[part]
-            if isinstance(data, list) and isinstance(part, int) and part < len(data)
-            else (data.get(part) if isinstance(data, dict) else None)
-        )
+        data = data[part] if _holds(data, part) else None
         named = isinstance(part, int) and isinstance(data, dict) and data.get("id")
         parts.append(str(data["id"]) if named else str(part))
     return ".".join(parts)

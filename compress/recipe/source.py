@@ -12,25 +12,29 @@ Path = tuple[str | int, ...]
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's idea of scalars: only true and false are booleans, and 1e-4 is a number.
+    """YAML 1.2's idea of scalars: only true and false are booleans, 1e-4 is a number, dates and 1:30 are text.
 
-    PyYAML follows YAML 1.1, which reads a label called `no` as False and `1e-4` as text.
+    PyYAML follows YAML 1.1, which reads a label called `no` as False, `1e-4` as text and class `010` as 8. Digits after
+    a leading zero are text here: they are somebody's label.
     """
 
 
+_REPLACED = {f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "timestamp")}
 _Loader.yaml_implicit_resolvers = {
-    first: [
-        (tag, pattern) for tag, pattern in resolvers if tag not in {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:float"}
-    ]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _REPLACED]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )
 _Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"^(?:[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+)$"), list("-+0123456789")
+)
+_Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(
-        r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"
+        r"^[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$"
+        r"|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"
     ),
     list("-+0123456789."),
 )
@@ -50,15 +54,22 @@ class Document:
         return self.lines.get(path)
 
 
+# what PyYAML raises for `!!int x` and the like
+_ODD_TAGS = (ValueError, AttributeError, TypeError)
+
+
 def parse_value(text: str) -> Any:
     """One YAML value, as in `--set KEY=VALUE`. Raises yaml.YAMLError."""
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
+    except _ODD_TAGS as error:
+        raise yaml.YAMLError(f"a tag (!!) does not fit its value: {error}") from error
 
 
 def parse(text: str, source: str) -> Document:
     """Parses a recipe. Raises RecipeError for bad syntax, a key that stands twice or a recipe that is no mapping."""
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise RecipeError(["the file holds no mapping; a recipe begins with `version: 1`"], source)
@@ -69,8 +80,13 @@ def parse(text: str, source: str) -> Document:
     except yaml.MarkedYAMLError as error:
         place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise RecipeError([f"{place}not valid YAML: {error.problem or error.context}"], source) from error
-    finally:
-        loader.dispose()
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise RecipeError([f"line {line}: not valid YAML: a control character; remove it"], source) from error
+    except RecursionError as error:
+        raise RecipeError(["not valid YAML: an alias (*) that holds itself"], source) from error
+    except _ODD_TAGS as error:
+        raise RecipeError([f"not valid YAML: a tag (!!) does not fit its value: {error}"], source) from error
     if duplicates:
         raise RecipeError(duplicates, source)
     return document
@@ -84,6 +100,8 @@ def _walk(node: yaml.Node, path: Path, lines: dict[Path, int], duplicates: list[
     elif isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # a list or a mapping as a key: the constructor says so
             inner = (*path, str(key.value))
             if key.value in seen:
                 where = ".".join(str(part) for part in inner)

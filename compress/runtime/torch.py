@@ -12,15 +12,16 @@ from compress.tokenizer import open_tokenizer
 
 
 class TorchPredictor(LogitsPredictor):
-    """A torch classifier in fp32 on the CPU or CUDA."""
+    """A torch classifier in fp32. device is where it really runs: the CPU where CUDA is asked for and absent."""
 
     runtime = "torch"
 
     def __init__(self, artifact: Artifact, device: Device, threads: int) -> None:
         super().__init__(artifact)
-        self.device, self.threads = device, threads
+        self.device = device if torch.cuda.is_available() else "cpu"
+        self.threads = threads
         self.tokenizer = open_tokenizer(artifact.path, artifact.manifest.max_tokens or 512)
-        self.model = load_classifier(artifact.path).to(device)
+        self.model = load_classifier(artifact.path).to(self.device)
 
     def predict_logits(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Floats:
         """Raw logits, float32 (N, L)."""

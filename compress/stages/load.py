@@ -8,6 +8,8 @@ from compress.context import Context
 from compress.encoder import (
     Classifier,
     build_classifier,
+    check_length,
+    describe,
     load_classifier,
     open_pretrained,
     reorder_outputs,
@@ -41,36 +43,36 @@ def _from_artifact(source: Path, config: Load, inputs: Inputs) -> tuple[Classifi
         raise ArtifactError(
             f"stages.{config.id}.model: {source} is a {artifact.manifest.format} artifact; load needs torch."
         )
-    model = load_classifier(source)
+    learnt = artifact.manifest.task.type
+    if learnt != inputs.task.type:
+        raise EncoderError(
+            f"stages.{config.id}.model: {source} was trained for {learnt}, the task is {inputs.task.type}."
+        )
     max_tokens = config.max_tokens or artifact.manifest.max_tokens or _DEFAULT_TOKENS
-    _match_labels(model, artifact.manifest.labels, config, inputs)
+    check_length(open_pretrained(source), max_tokens)
+    order = _order(artifact.manifest.labels, config, inputs)
+    model = load_classifier(source)
+    reorder_outputs(model, order, len(order))
+    describe(model.config, inputs.task, model.pooling, max_tokens)
     return model, max_tokens
 
 
 def _from_transformers(source: Path, config: Load, inputs: Inputs) -> tuple[Classifier, int]:
     pretrained = open_pretrained(source)
-    theirs = stored_labels(pretrained.config)
+    order = _order(stored_labels(pretrained.config), config, inputs)
+    max_tokens = config.max_tokens or min(_DEFAULT_TOKENS, pretrained.max_positions or _DEFAULT_TOKENS)
+    model = build_classifier(pretrained, inputs.task, "own", max_tokens, trained=True).eval()
+    reorder_outputs(model, order, len(order))
+    return model, max_tokens
+
+
+def _order(theirs: tuple[str, ...], config: Load, inputs: Inputs) -> list[int]:
+    """For each label of the task, the index of the classifier's output that gives it."""
     if len(theirs) != len(inputs.task.labels):
         raise EncoderError(
             f"stages.{config.id}.model: {config.model} has {len(theirs)} labels ({', '.join(theirs)}), "
             f"the task has {len(inputs.task.labels)}."
         )
-    order = _order(theirs, config, inputs)
-    max_tokens = config.max_tokens or min(_DEFAULT_TOKENS, pretrained.max_positions or _DEFAULT_TOKENS)
-    model = build_classifier(pretrained, inputs.task, "own", max_tokens).eval()
-    reorder_outputs(model, order, len(theirs))
-    return model, max_tokens
-
-
-def _match_labels(model: Classifier, theirs: tuple[str, ...], config: Load, inputs: Inputs) -> None:
-    reorder_outputs(model, _order(theirs, config, inputs), len(theirs))
-    labels = inputs.task.labels
-    model.config.id2label = dict(enumerate(labels))
-    model.config.label2id = {label: index for index, label in enumerate(labels)}
-
-
-def _order(theirs: tuple[str, ...], config: Load, inputs: Inputs) -> list[int]:
-    """For each label of the task, the index of the classifier's output that gives it."""
     renamed = [(config.labels or {}).get(name, name) for name in theirs]
     found: dict[str, Any] = {name: index for index, name in enumerate(renamed)}
     for label in inputs.task.labels:

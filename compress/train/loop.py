@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,13 +21,12 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerContr
 from compress.artifact import write_whole
 from compress.batches import LengthBatches
 from compress.context import Context
-from compress.environment import cpu_features
 from compress.recipe.stages import Training
 from compress.tokenizer import TokenIds, Tokenizer
+from compress.train.precision import chosen_precision
 
 SAVE_SECONDS = 60.0
 _COMPLETE = "complete"
-_BF16_FEATURES = {"avx512_bf16", "amx_bf16", "bf16"}
 
 Loss = Callable[[Tensor, dict[str, Tensor]], Tensor]
 """loss(logits (B, L), batch): batch holds targets (B, L), labelled (B,) and, when distilling, teacher (B, L)."""
@@ -49,6 +48,10 @@ class StepHook:
     def before_step(self, step: int, total: int) -> None:
         """Before optimizer step number `step` (from 0) of `total`."""
 
+    def settled(self, steps: int, total: int) -> bool:
+        """Whether the model has its final form after so many steps, so that its weights may be kept as the best."""
+        return True
+
 
 def train(
     model: nn.Module,
@@ -67,26 +70,18 @@ def train(
     torch.manual_seed(context.seed)
     folder = context.work_dir / "checkpoints"
     arguments = _arguments(config, context, folder)
-    callbacks: list[TrainerCallback] = [_Show(context, config.id), _Checkpoint()]
-    best = _Best(context.work_dir, score, config.early_stopping) if score and config.early_stopping else None
-    callbacks += [best] if best else []
-    callbacks += [_Hook(hook)] if hook else []
+    hook = hook or StepHook()
+    best = _Best(context.work_dir, score, config.early_stopping, hook) if score and config.early_stopping else None
+    # the checkpoint comes last: it keeps what the others have decided
+    callbacks = [_Show(context, config.id), _Hook(hook), *([best] if best else []), _Checkpoint()]
     trainer = _Trainer(model, arguments, examples, tokenizer, config.batch_size, loss, callbacks)
     trainer.train(resume_from_checkpoint=_last_whole(folder))
+    # accelerate leaves its bf16 autocast on the model's forward; what follows is fitted on fp32, as it will be served
+    trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     if best:
         best.restore(model)
     model.eval()
     return int(trainer.state.global_step)
-
-
-def chosen_precision(wanted: Literal["auto", "fp32", "bf16"], device: str) -> Literal["fp32", "bf16"]:
-    """bf16 under `auto` where the hardware computes in it: CUDA from Ampere on, CPUs with avx512_bf16 or AMX."""
-    if wanted != "auto":
-        return wanted
-    if device == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    # elsewhere autocast emulates bf16 and is slower than fp32
-    return "bf16" if _BF16_FEATURES & set(cpu_features()) else "fp32"
 
 
 def _arguments(config: Training, context: Context, folder: Path) -> TrainingArguments:
@@ -98,7 +93,7 @@ def _arguments(config: Training, context: Context, folder: Path) -> TrainingArgu
         warmup_steps=config.warmup,
         weight_decay=config.weight_decay,
         lr_scheduler_type="linear",
-        bf16=chosen_precision(config.precision, context.device) == "bf16",
+        bf16=chosen_precision(config.precision, context.device, context.work_dir) == "bf16",
         use_cpu=context.device == "cpu",
         seed=context.seed,
         data_seed=context.seed,
@@ -169,7 +164,8 @@ class _Trainer(Trainer):
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """The stage's loss at the model's logits; computed in fp32 also under autocast."""
-        extra = {name: inputs.pop(name) for name in ("targets", "labelled", "teacher") if name in inputs}
+        names = [name for name in ("targets", "labelled", "teacher") if name in inputs]
+        extra: dict[str, Tensor] = {name: inputs.pop(name) for name in names}
         logits = model(**inputs)
         with torch.autocast(logits.device.type, enabled=False):
             return self.row_loss(logits.float(), extra)
@@ -184,13 +180,25 @@ class _Show(TrainerCallback):
 
 
 class _Checkpoint(TrainerCallback):
-    """Saves every SAVE_SECONDS. The Trainer's checkpoints are not atomic, so a mark is set when one is whole."""
+    """Saves every SAVE_SECONDS. The Trainer's checkpoints are not atomic, so a mark is set when one is whole.
+
+    An epoch's last step waits for on_epoch_end: a run resumed from there would go on without the epoch's score.
+    """
 
     def __init__(self) -> None:
         self.last = time.monotonic()
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if time.monotonic() - self.last > SAVE_SECONDS and state.global_step < state.max_steps:
+        if not float(state.epoch or 0).is_integer():
+            self._save_if_due(state, control)
+
+    def on_epoch_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._save_if_due(state, control)
+
+    def _save_if_due(self, state: TrainerState, control: TrainerControl) -> None:
+        # not after the last step, nor an early stop: a run resumed from there would train on
+        going_on = state.global_step < state.max_steps and not control.should_training_stop
+        if going_on and time.monotonic() - self.last > SAVE_SECONDS:
             control.should_save = True
 
     def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -207,10 +215,13 @@ class _Hook(TrainerCallback):
 
 
 class _Best(TrainerCallback):
-    """Keeps the weights of the epoch with the best validation score; stops after `patience` epochs without a better."""
+    """Keeps the weights of the epoch with the best validation score; stops after `patience` epochs without a better.
 
-    def __init__(self, folder: Path, score: Callable[[], float], patience: int) -> None:
-        self.score, self.patience = score, patience
+    Epochs before the hook calls the model settled do not count.
+    """
+
+    def __init__(self, folder: Path, score: Callable[[], float], patience: int, hook: StepHook) -> None:
+        self.score, self.patience, self.hook = score, patience, hook
         self.weights, self.record = folder / "best.safetensors", folder / "best.json"
 
     def on_epoch_end(
@@ -218,6 +229,8 @@ class _Best(TrainerCallback):
     ) -> None:
         from safetensors.torch import save
 
+        if not self.hook.settled(state.global_step, state.max_steps):
+            return
         epoch = round(state.epoch or 0)
         was_training = model.training
         model.eval()

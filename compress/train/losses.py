@@ -34,7 +34,10 @@ def bernoulli_distillation(student: Tensor, teacher: Tensor, temperature: float)
 
 
 def softmax_distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Softmax cross-entropy to the teacher at a temperature, one value a row: (B, L) to (B,). Hinton et al. 2015, eq. 1."""
+    """Softmax cross-entropy to the teacher at a temperature, one value a row: (B, L) to (B,).
+
+    Hinton et al. 2015, eq. 1. Not yet scaled by temperature squared.
+    """
     _same_shape(student, teacher)
     soft = torch.softmax(teacher / temperature, dim=1)
     return -(soft * functional.log_softmax(student / temperature, dim=1)).sum(dim=1)

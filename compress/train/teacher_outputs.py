@@ -1,5 +1,7 @@
 """A teacher's logits over the transfer set, computed once and kept by content."""
 
+import io
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,7 +26,7 @@ def teacher_logits(
 
     Work is kept in chunks, so that a killed pass goes on where it stopped.
     """
-    content = sha256_text("\x00".join(texts))
+    content = sha256_text(json.dumps(list(texts)))
     key = sha256_text(f"{_VERSION}:{teacher_digest}:{content}")[:32]
     whole = cache_dir / "teacher_outputs" / f"{key}.npy"
     if whole.exists():
@@ -44,8 +46,6 @@ def teacher_logits(
 
 
 def _to_bytes(array: NDArray[np.float32]) -> bytes:
-    import io
-
     buffer = io.BytesIO()
     np.save(buffer, array.astype(np.float32), allow_pickle=False)
     return buffer.getvalue()

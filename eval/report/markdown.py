@@ -22,7 +22,7 @@ from eval.report.report import Report
 __all__ = ["ComparisonRow", "comparison_headings", "comparison_rows", "headline_setting", "render_markdown"]
 
 _HOW_TO_READ = """\
-- Brackets hold 95 % intervals: for quality a bootstrap over the rows of the test set, stratified by rarest label; for
+- Brackets hold 95 % intervals: for quality a bootstrap over the rows of the test set that keeps rare labels in; for
   speedups a bootstrap over rounds. They say how far a number may move on other rows of this kind; they are no paired
   test between two candidates.
 - *Macro* is the mean over labels, so a rare label weighs as much as a common one; *micro* pools all decisions.

@@ -19,8 +19,21 @@ _STYLES = {  # colour (Okabe and Ito's, told apart by the colour-blind) and mark
     "candidate": ("#0072b2", "o"),
 }
 _AREAS = (30.0, 700.0)  # marker area in points squared: smallest shown, and that of the largest model
-_DIRECTIONS = ((1, 0), (1, 1), (1, -1), (0, 1), (0, -1), (-1, 0), (-1, 1), (-1, -1))
-_DISTANCES = (8, 22, 40, 60, 85, 115, 150, 190)  # pixels from the marker's edge, tried in turn
+_DIRECTIONS = (
+    (1, 0),
+    (1, 1),
+    (1, -1),
+    (0, 1),
+    (0, -1),
+    (-1, 0),
+    (-1, 1),
+    (-1, -1),
+    (1, 0.5),
+    (1, -0.5),
+    (-1, 0.5),
+    (-1, -0.5),
+)
+_DISTANCES = (8, 22, 36, 50, 66, 82, 100, 120, 145, 170, 200, 230, 260)  # pixels from the marker's edge, tried in turn
 
 
 @dataclass(frozen=True)

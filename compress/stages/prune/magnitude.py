@@ -1,6 +1,7 @@
 """Magnitude pruning with a cubic schedule (Zhu and Gupta 2017) and recovery training under the masks."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,11 +48,9 @@ def run(config: Prune, inputs: Inputs, context: Context, folder: Path) -> Made:
 def prunable(model: Classifier, embeddings: bool) -> list[nn.Module]:
     """The layers whose weights are pruned: every linear layer of the encoder, the classification head left out."""
     kinds = (nn.Linear, nn.Embedding) if embeddings else (nn.Linear,)
-    body = (
-        getattr(model.encoder, model.encoder.base_model_prefix, model.encoder)
-        if model.pooling == "own"
-        else model.encoder
-    )
+    body: Any = model.encoder
+    if model.pooling == "own":
+        body = getattr(body, body.base_model_prefix, body)
     return [module for module in body.modules() if isinstance(module, kinds)]
 
 
@@ -62,7 +61,7 @@ def cubic_sparsity(step: int, ramp_steps: int, final: float) -> float:
 
 
 def magnitude_masks(weights: list[Tensor], sparsity: float, per_layer: bool) -> list[Tensor]:
-    """0/1 masks that take out exactly round(sparsity x n) of the smallest absolute values, over all or in each tensor."""
+    """0/1 masks that take out exactly round(sparsity x n) of the smallest magnitudes, over all or in each tensor."""
     if per_layer:
         return [_mask(weight.abs().flatten(), sparsity).view_as(weight) for weight in weights]
     together = _mask(torch.cat([weight.abs().flatten() for weight in weights]), sparsity)
@@ -78,6 +77,10 @@ def _mask(sizes: Tensor, sparsity: float) -> Tensor:
     return mask
 
 
+def _ramp_steps(total: int) -> int:
+    return max(1, int(total * _RAMP))
+
+
 class _Masks(StepHook):
     """Raises the sparsity along the schedule; torch's pruning hooks keep the masked weights at zero in between."""
 
@@ -85,20 +88,23 @@ class _Masks(StepHook):
         self.layers, self.config = layers, config
 
     def before_step(self, step: int, total: int) -> None:
-        ramp = max(1, int(total * _RAMP))
+        ramp = _ramp_steps(total)
         every = max(1, ramp // _UPDATES)
         if step <= ramp and (step % every == 0 or step == ramp):
             self.set_sparsity(cubic_sparsity(step, ramp, self.config.final_sparsity))
 
+    def settled(self, steps: int, total: int) -> bool:
+        """Not while weights are still being taken out: the best epoch would be the one with the most of them."""
+        return steps > _ramp_steps(total)
+
+    @torch.no_grad()
     def set_sparsity(self, sparsity: float) -> None:
         """Masks anew by the weights as they are; a weight already at zero under its mask stays the smallest."""
-        with torch.no_grad():
-            weights = [layer.weight_orig * layer.weight_mask for layer in self.layers]
-            for layer, mask in zip(
-                self.layers, magnitude_masks(weights, sparsity, self.config.scope == "layer"), strict=True
-            ):
-                layer.weight_mask.copy_(mask)
-                layer.weight = layer.weight_orig * layer.weight_mask
+        weights = [layer.get_parameter("weight_orig") * layer.get_buffer("weight_mask") for layer in self.layers]
+        found = magnitude_masks(weights, sparsity, self.config.scope == "layer")
+        for layer, weight, mask in zip(self.layers, weights, found, strict=True):
+            layer.get_buffer("weight_mask").copy_(mask)
+            layer.weight = weight * mask
 
 
 def _learning(config: Prune, inputs: Inputs, context: Context, tokenizer: Tokenizer) -> tuple[Examples, Loss]:

@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import assert_never
+from typing import Literal, assert_never
 
 import numpy as np
 
@@ -24,6 +24,7 @@ def run(config: Quantize, inputs: Inputs, context: Context, folder: Path) -> Mad
         shutil.copyfile(parent.path / name, folder / name)
     source, target = parent.path / "model.onnx", folder / "model.onnx"
     context.progress(f"{config.id}: {config.scheme}", 0, 1)
+    precision: Literal["fp16", "int8"]
     match config.scheme:
         case "fp16":
             to_fp16(source, target)

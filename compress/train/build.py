@@ -1,0 +1,49 @@
+"""Untrained classifiers with their tokenizers: on a pretrained encoder, or small and from scratch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from compress.encoder import Classifier, build_classifier, build_tiny, open_pretrained, set_attention_dropout
+from compress.inputs import Inputs
+from compress.pretrained import find_pretrained
+from compress.recipe.data import Task
+from compress.recipe.stages import Finetune, PretrainedStudent, TinyEncoder
+from compress.tokenizer import Tokenizer, save_pretrained_tokenizer, train_wordpiece
+
+
+@dataclass(frozen=True)
+class Built:
+    """An untrained classifier and its tokenizer, which lies in the stage's folder already."""
+
+    model: Classifier
+    tokenizer: Tokenizer
+
+
+def build_on_pretrained(
+    name: str, config: Finetune | PretrainedStudent, task: Task, folder: Path, max_tokens: int
+) -> Built:
+    """The encoder `name` with a fresh head, and its tokenizer copied into `folder`."""
+    source = open_pretrained(find_pretrained(name, config.revision, config.sha256))
+    if isinstance(config, Finetune) and config.attention_dropout is not None:
+        set_attention_dropout(source.config, config.attention_dropout)
+    model = build_classifier(source, task, config.pooling, max_tokens)
+    return Built(model, save_pretrained_tokenizer(source.folder, folder, max_tokens))
+
+
+def build_from_scratch(shape: TinyEncoder, inputs: Inputs, folder: Path, max_tokens: int) -> Built:
+    """Trains the vocabulary on train and unlabeled; the weights are random, by torch's seed."""
+    splits = inputs.splits()
+    texts = (*splits.train.texts, *splits.unlabeled)
+    tokenizer = train_wordpiece(texts, shape.tokenizer.size, shape.tokenizer.lowercase, folder, max_tokens)
+    model = build_tiny(
+        inputs.task,
+        tokenizer.vocabulary_size,
+        layers=shape.layers,
+        width=shape.width,
+        heads=shape.heads,
+        ffn=shape.ffn or 4 * shape.width,
+        pooling=shape.pooling,
+        max_tokens=max_tokens,
+        dropout=shape.dropout,
+    )
+    return Built(model, tokenizer)
