@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from eval.report.report import Report
 
 # file names and texts are printed as they are: no markup, no emoji codes, no colours of rich's own
+_INTERRUPTED = 130
 _plain = partial(Console, markup=False, emoji=False, highlight=False)
 console = _plain()
 errors = _plain(stderr=True)
@@ -174,13 +175,15 @@ def main() -> None:
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     _quiet_libraries()
     try:
-        app(standalone_mode=False)
+        code = app(prog_name="compress", standalone_mode=False)
     except KeyboardInterrupt:
         raise SystemExit(_interrupted()) from None
     except Exception as error:
         if debug:
             raise
         raise SystemExit(_explain(error)) from None
+    if code:  # Typer turns Ctrl-C into this answer
+        raise SystemExit(_interrupted() if code == _INTERRUPTED else code)
 
 
 def _explain(error: Exception) -> int:
@@ -203,7 +206,7 @@ def _explain(error: Exception) -> int:
 
 def _interrupted() -> int:
     errors.print("\nInterrupted. What was finished is kept; the same command goes on from there.")
-    return 130
+    return _INTERRUPTED
 
 
 def _quiet_libraries() -> None:

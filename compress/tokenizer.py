@@ -176,7 +176,7 @@ def _save(tokenizer: Any, target: Path, max_tokens: int) -> None:
 
 
 def _for_older_readers(config: dict[str, Any]) -> dict[str, Any]:
-    """tokenizer_config.json in words that transformers 4 knows as well as 5: optimum's runtime still reads with 4.57."""
+    """tokenizer_config.json in words that transformers 4 knows as well as 5; optimum's runtime reads with 4.57."""
     if config.get("tokenizer_class") == "TokenizersBackend":
         config["tokenizer_class"] = "PreTrainedTokenizerFast"  # its name in 4, an alias in 5
     if isinstance(config.get("extra_special_tokens"), list):  # in 4 this key holds names and tokens, not a list

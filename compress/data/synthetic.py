@@ -1,7 +1,8 @@
 """The built-in corpus: short comments, made by a seeded generator, whose labels depend on context. Not real text.
 
 A comment is one to three sentences; each is made from a template (a way through synthetic_grammar.txt) whose slots are
-filled with words. The labels follow from the text by these rules, which were fixed before any model was trained on it:
+filled with words. The labels follow from the text by these rules, which were fixed before any model was trained on it
+(how often each kind of sentence comes, and how many rows there are, was set afterwards, with first models in view):
 
 1. insult: an insulting word ("numpty") is said of the reader, by the writer. Not when it is denied ("you are not a
    numpty"), when the writer reports or quotes somebody else, or when it is said of a thing or of the writer.

@@ -63,6 +63,8 @@ def draw_picture(report: Report) -> str:
         setting = headline_setting(report)
         points = _points(report, setting)
         _draw_axes(axes, report, setting, left_out=len(report.candidates) - len(points))
+        if points:
+            axes.set_xlim(*_limits([point.x for point in points]))
         _draw_points(axes, points)
         figure.draw_without_rendering()
         _draw_names(figure, axes, points)
@@ -86,6 +88,16 @@ def _points(report: Report, setting: Setting | None) -> list[_Point]:
     return points
 
 
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    """Ends of a log axis with room beside the outermost values: a fifth of their span, or a factor of 1.5 at least.
+
+    Left to itself the axis would be scaled to the first values drawn, and warn where those are a single one.
+    """
+    low, high = min(values), max(values)
+    room = max((high / low) ** 0.18, 1.5)
+    return low / room, high * room
+
+
 def _part(candidate: Measurement, report: Report) -> str:
     if candidate.id == report.teacher_id:
         return "teacher"
@@ -94,7 +106,7 @@ def _part(candidate: Measurement, report: Report) -> str:
 
 def _draw_axes(axes: Any, report: Report, setting: Setting | None, left_out: int) -> None:
     axes.set_xscale("log")
-    axes.margins(x=0.18, y=0.15)
+    axes.margins(y=0.15)
     axes.set_xlabel(f"p50 latency, ms ({setting}): left is faster" if setting else "size, MB: left is smaller")
     axes.set_ylabel("macro F1 with 95 % interval: up is better")
     missing = f"; {left_out} candidate(s) not measured this way" if left_out else ""

@@ -1,0 +1,67 @@
+"""What the machine has, and what is said where something is missing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from compress import environment
+from compress.errors import MissingPackageError
+
+
+def install(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
+    monkeypatch.setattr(environment, "library_versions", lambda names: {n: "1.0" for n in names if n in packages})
+
+
+@pytest.mark.parametrize("package", ["onnxruntime", "onnxruntime-gpu"])
+def test_one_onnx_runtime_is_right(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    install(monkeypatch, package, "numpy")
+    environment.check_onnxruntime()
+
+
+def test_without_onnx_runtime_both_ways_to_get_it_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch)
+    with pytest.raises(MissingPackageError, match=r"(?s)no ONNX Runtime.*'compress\[cpu\]'.*'compress\[cuda\]'"):
+        environment.check_onnxruntime()
+
+
+def test_two_onnx_runtimes_are_told_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "onnxruntime", "onnxruntime-gpu")
+    with pytest.raises(MissingPackageError, match=r"(?s)both installed.*pip uninstall -y onnxruntime onnxruntime-gpu"):
+        environment.check_onnxruntime()
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "features"),
+    [
+        ("model name\t: X\nflags\t\t: fpu avx2 avx512_bf16 amx_int8 avx512\n", ["avx2", "avx512_bf16", "amx_int8"]),
+        ("Features\t: fp asimd asimddp i8mm bf16\n", ["asimd", "asimddp", "i8mm", "bf16"]),
+        ("", []),
+    ],
+)
+def test_only_features_that_matter_are_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cpuinfo: str, features: list[str]
+) -> None:
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
+    monkeypatch.setattr(environment, "Path", lambda path: tmp_path / Path(path).name)
+    assert environment.cpu_features() == features
+
+
+def test_the_environment_is_plain_json_with_the_versions_behind_a_result() -> None:
+    found = environment.environment()
+    assert json.loads(json.dumps(found)) == found
+    assert set(found) == {"cpu", "cpu_features", "cores", "memory_gb", "system", "python", "libraries"}
+    libraries = found["libraries"]
+    assert isinstance(libraries, dict)
+    assert {"torch", "transformers", "onnx", "numpy"} <= set(libraries)
+
+
+def test_asking_about_the_machine_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from compress.environment import environment, check_onnxruntime\n"
+        "environment(); check_onnxruntime()\n"
+        "print([name for name in ('torch', 'onnxruntime', 'transformers', 'sklearn') if name in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"

@@ -1,0 +1,194 @@
+"""What a run would do: which stages hold, which must run again, how big each result will be. No torch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from compress.artifact import Manifest, library_versions, open_artifact, seal, writing
+from compress.errors import ArtifactError, EncoderError
+from compress.inputs import DataFacts
+from compress.plan import Plan, artifact_path, cached_artifact, encoder_reference, make_plan
+from compress.recipe.load import load_recipe
+from compress.recipe.recipe import Recipe
+
+RECIPE = """\
+version: 1
+name: planned
+task: {type: multi_label, text: comment_text, labels: [toxic, threat]}
+data: {builtin: comments}
+baselines: [tfidf]
+stages:
+  - {id: teacher, type: finetune, encoder: "ENCODER"}
+  - {id: student, type: distill, teacher: teacher, student: {layers: 1, width: 16, heads: 2, max_tokens: 32, tokenizer: {type: wordpiece, size: 200}}}
+  - {id: pruned, type: prune, teacher: teacher}
+  - {id: onnx, type: export, from: student}
+  - {id: int8, type: quantize, scheme: int8_dynamic}
+  - {id: fp16, type: quantize, from: onnx, scheme: fp16}
+"""  # noqa: E501 - one stage a line
+IDS = ("tfidf", "teacher", "student", "pruned", "onnx", "int8", "fp16")
+FACTS = DataFacts({"train": "t", "validation": "v", "unlabeled": "u", "test:test": "e"}, 1000, ())
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    folder = tmp_path / "encoder"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(bytes(1000))
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path: Path, encoder: Path) -> Path:
+    """The folder of a run that is finished, so that its plan finds all cached."""
+    folder = tmp_path / "out"
+    finish(folder, recipe(tmp_path))
+    return folder
+
+
+def recipe(folder: Path, *overrides: str) -> Recipe:
+    (folder / "recipe.yaml").write_text(RECIPE.replace("ENCODER", str(folder / "encoder")), encoding="utf-8")
+    return load_recipe(folder / "recipe.yaml", overrides)
+
+
+def finish(out: Path, recipe: Recipe) -> None:
+    """Writes what each stage would leave, as the pipeline does: by the plan's key, from its parents' digests."""
+    digests: dict[str, str] = {}
+    for step in make_plan(recipe, out, FACTS).steps:
+        stage = step.stage
+        parents = {name: digests[name] for name in step.inputs}
+        with writing(artifact_path(out, stage.id)) as folder:
+            (folder / "model.bin").write_text(stage.id)
+            manifest = Manifest(
+                format="torch", task=recipe.task, max_tokens=None, stage_id=stage.id, stage_type=stage.type,
+                cache_key=step.cache_key, parents=parents, file_sha256s={}, environment={},
+            )  # fmt: skip
+            seal(folder, manifest)
+        digests[stage.id] = open_artifact(artifact_path(out, stage.id)).digest
+
+
+def to_run(plan: Plan) -> list[str]:
+    return [step.stage.id for step in plan.steps if step.artifact is None]
+
+
+def test_stages_stand_in_order_with_what_they_read(tmp_path: Path, encoder: Path) -> None:
+    plan = make_plan(recipe(tmp_path), tmp_path / "out", FACTS)
+    assert {step.stage.id: step.inputs for step in plan.steps} == {
+        "tfidf": (), "teacher": (), "student": ("teacher",), "pruned": ("student", "teacher"), "onnx": ("student",),
+        "int8": ("onnx",), "fp16": ("onnx",),
+    }  # fmt: skip
+    assert tuple(step.stage.id for step in plan.steps) == IDS
+    assert to_run(plan) == list(IDS)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_finished_run_is_cached_and_a_fresh_one_is_not(tmp_path: Path, out: Path) -> None:
+    assert to_run(make_plan(recipe(tmp_path), out, FACTS)) == []
+    assert to_run(make_plan(recipe(tmp_path), out, FACTS, fresh=True)) == list(IDS)
+
+
+@pytest.mark.parametrize(
+    ("override", "again"),
+    [
+        ("stages.fp16.scheme=int8_dynamic", ["fp16"]),
+        ("stages.pruned.final_sparsity=0.7", ["pruned"]),
+        ("stages.student.epochs=2", ["student", "pruned", "onnx", "int8", "fp16"]),
+        ("stages.teacher.epochs=1", ["teacher", "student", "pruned", "onnx", "int8", "fp16"]),
+        ("stages.onnx.from=pruned", ["onnx", "int8", "fp16"]),
+        ("evaluate.rounds=9", []),
+        ("name=other", []),
+        ("seed=14", list(IDS)),
+        ("task.labels=[threat, toxic]", list(IDS)),
+    ],
+)
+def test_a_change_runs_that_stage_and_those_after_it(
+    tmp_path: Path, out: Path, override: str, again: list[str]
+) -> None:
+    assert to_run(make_plan(recipe(tmp_path, override), out, FACTS)) == again
+
+
+@pytest.mark.parametrize(
+    ("split", "again"),
+    [
+        ("train", list(IDS)),
+        ("unlabeled", ["student", "pruned", "onnx", "int8", "fp16"]),
+        ("validation", list(IDS)),
+        ("test:test", []),
+    ],
+)
+def test_changed_rows_run_the_stages_that_read_them(tmp_path: Path, out: Path, split: str, again: list[str]) -> None:
+    facts = DataFacts(FACTS.digests | {split: "changed"}, FACTS.train_characters, ())
+    assert to_run(make_plan(recipe(tmp_path), out, facts)) == again
+
+
+def test_changed_weights_of_an_encoder_run_its_stage_again(tmp_path: Path, out: Path, encoder: Path) -> None:
+    (encoder / "model.safetensors").write_bytes(bytes(999) + b"1")
+    assert to_run(make_plan(recipe(tmp_path), out, FACTS))[0] == "teacher"
+
+
+def test_another_version_of_a_library_runs_the_stages_that_use_it(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def versions(names: tuple[str, ...]) -> dict[str, str]:
+        return library_versions(names) | ({"onnxruntime": "0.0.1"} if "onnxruntime" in names else {})
+
+    monkeypatch.setattr("compress.plan.library_versions", versions)
+    assert to_run(make_plan(recipe(tmp_path), out, FACTS)) == ["int8", "fp16"]
+
+
+def test_a_missing_result_runs_again_with_those_after_it(tmp_path: Path, out: Path) -> None:
+    (artifact_path(out, "onnx") / "manifest.json").unlink()
+    assert to_run(make_plan(recipe(tmp_path), out, FACTS)) == ["onnx", "int8", "fp16"]
+
+
+def test_a_result_that_comes_out_as_before_saves_those_after_it(tmp_path: Path, out: Path) -> None:
+    """Planned without its parent a stage must run; once the parent is there and the same, it holds."""
+    steps = {step.stage.id: step for step in make_plan(recipe(tmp_path), out, FACTS).steps}
+    onnx = steps["onnx"].artifact
+    assert cached_artifact(out, "int8", steps["int8"].cache_key, {"onnx": None}) is None
+    assert cached_artifact(out, "int8", steps["int8"].cache_key, {"onnx": onnx}) == steps["int8"].artifact
+
+
+def test_a_damaged_result_is_told_not_used(tmp_path: Path, out: Path) -> None:
+    (artifact_path(out, "onnx") / "model.bin").write_text("damaged")
+    with pytest.raises(ArtifactError, match=r"onnx/model\.bin is damaged: its sha256 is"):
+        make_plan(recipe(tmp_path), out, FACTS)
+    assert to_run(make_plan(recipe(tmp_path), out, FACTS, fresh=True)) == list(IDS)
+
+
+def test_forecasts_before_and_sizes_after(tmp_path: Path, out: Path) -> None:
+    forecast = {
+        step.stage.id: step.forecast_bytes for step in make_plan(recipe(tmp_path), tmp_path / "no", FACTS).steps
+    }
+    # (200 pieces + 32 positions + 1 type + 2 of a norm) x 16; 4 x 16^2 + 2 x 16 x 64 + 9 x 16 + 64 a layer; 23 a piece
+    student = 4 * (235 * 16 + 1024 + 2048 + 144 + 64) + 23 * 200
+    assert forecast["teacher"] == 1000
+    assert forecast["student"] == forecast["pruned"] == forecast["onnx"] == student
+    assert (forecast["fp16"], forecast["int8"]) == (student // 2, int(student * 0.26))
+    sizes = {step.stage.id: step.forecast_bytes for step in make_plan(recipe(tmp_path), out, FACTS).steps}
+    assert sizes == {name: len(name) for name in IDS}
+
+
+def test_a_hub_model_is_planned_without_asking_the_hub(tmp_path: Path) -> None:
+    planned = make_plan(recipe(tmp_path, "stages.teacher.encoder=someone/model"), tmp_path / "no", FACTS)
+    assert planned.steps[1].forecast_bytes is None
+    assert encoder_reference(planned.steps[1].stage) == ("someone/model", None, None)
+
+
+def test_a_missing_encoder_is_told_by_the_plan(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="the package no_such_weights is not installed"):
+        make_plan(recipe(tmp_path, "stages.teacher.encoder=package:no_such_weights/model"), tmp_path / "no", FACTS)
+
+
+def test_planning_imports_no_torch(tmp_path: Path, out: Path) -> None:
+    code = (
+        "import json, sys; from pathlib import Path; from compress.recipe.load import load_recipe\n"
+        "from compress.inputs import DataFacts; from compress.plan import make_plan\n"
+        "make_plan(load_recipe(sys.argv[1]), Path(sys.argv[2]), DataFacts(json.loads(sys.argv[3]), 1000, ()))\n"
+        "print([m for m in ('torch', 'transformers', 'sklearn', 'onnxruntime') if m in sys.modules])"
+    )
+    arguments = (str(tmp_path / "recipe.yaml"), str(out), json.dumps(FACTS.digests))
+    assert subprocess.check_output([sys.executable, "-c", code, *arguments], text=True) == "[]\n"

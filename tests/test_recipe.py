@@ -1,0 +1,350 @@
+"""The recipe language: what YAML means, how values are overridden, and every mistake at once with its place."""
+
+import contextlib
+import copy
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from compress.errors import RecipeError
+from compress.recipe.load import load_recipe
+from compress.recipe.recipe import Recipe, stage_inputs
+from compress.recipe.source import parse, parse_value
+from compress.recipe.stages import Follows
+
+RECIPE = """\
+version: 1
+name: small
+vars: {root: data, comments: "${root}/comments", rounds: 5}
+task:
+  type: multi_label
+  text: comment_text
+  labels: [toxic, threat]
+data: {dir: "${comments}"}
+baselines: [tfidf]
+stages:
+  - {id: teacher, type: finetune, encoder: some/encoder, epochs: 2, learning_rate: 1e-4}
+  - id: student
+    type: distill
+    teacher: teacher
+    student: {layers: 1, width: 16, heads: 2}
+  - {id: onnx, type: export}
+  - {id: int8, type: quantize, scheme: int8_dynamic}
+  - {id: fp16, type: quantize, scheme: fp16, from: onnx}
+evaluate: {rounds: "${rounds}", threads: [1, all]}
+"""
+QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def load(folder: Path, text: str = RECIPE, *overrides: str) -> Recipe:
+    file = folder / "recipe.yaml"
+    file.write_text(text, encoding="utf-8")
+    return load_recipe(file, overrides)
+
+
+def problems(folder: Path, text: str = RECIPE, *overrides: str) -> tuple[str, ...]:
+    with pytest.raises(RecipeError) as caught:
+        load(folder, text, *overrides)
+    return caught.value.problems
+
+
+def changed(old: str, new: str) -> str:
+    assert RECIPE.count(old) == 1, old
+    return RECIPE.replace(old, new)
+
+
+# ---------------------------------------------------------------------------------------------------- scalars
+
+
+@QUICK
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_spelling_of_a_number_is_that_number(number: float) -> None:
+    for written in (repr(number), f"{number:e}", f"{number:.17E}", f"{number:.17e}".replace("e+", "e")):
+        assert parse_value(written) == float(written)
+        assert isinstance(parse_value(written), float)
+
+
+@given(st.integers())
+def test_integers_stay_integers(number: int) -> None:
+    assert parse_value(str(number)) == number
+    assert isinstance(parse_value(str(number)), int)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("1e-4", 1e-4), (".5", 0.5), ("1.", 1.0), ("-3E2", -300.0), ("0x1f", 31), ("-.inf", -math.inf)],
+)
+def test_numbers_that_yaml_1_1_would_miss(written: str, value: float) -> None:
+    assert parse_value(written) == value
+
+
+@pytest.mark.parametrize("word", ["yes", "no", "on", "off", "y", "n", "Yes", "NO", "tRUE"])
+def test_only_true_and_false_are_booleans(word: str) -> None:
+    assert parse_value(word) == word
+    assert parse_value("[true, False, TRUE]") == [True, False, True]
+
+
+@pytest.mark.parametrize("text", ["010", "1:30", "2024-01-31", "2024-13-45", "1_000", "0b1", "1e", "e5", "1.2.3", "-"])
+def test_what_only_looks_like_a_number_stays_text(text: str) -> None:
+    assert parse_value(f"a: {text}") == {"a": text} if text != "-" else True
+
+
+def test_labels_called_yes_and_no_are_labels(tmp_path: Path) -> None:
+    assert load(tmp_path, changed("[toxic, threat]", "[yes, no, 1]")).task.labels == ("yes", "no", "1")
+
+
+def test_a_label_that_yaml_reads_as_a_boolean_says_quote_it(tmp_path: Path) -> None:
+    assert problems(tmp_path, changed("[toxic, threat]", "[toxic, true]")) == (
+        "line 7: task.labels.1: YAML reads this as True, and it must be text: quote it",
+    )
+
+
+# ---------------------------------------------------------------------------------------------------- whole recipes
+
+
+def test_from_is_the_stage_before_unless_named(tmp_path: Path) -> None:
+    stages = {stage.id: stage for stage in load(tmp_path).all_stages}
+    follows = {name: stage.from_ for name, stage in stages.items() if isinstance(stage, Follows)}
+    assert list(stages) == ["tfidf", "teacher", "student", "onnx", "int8", "fp16"]
+    assert follows == {"onnx": "student", "int8": "onnx", "fp16": "onnx"}
+    assert [stage_inputs(stages[name]) for name in ("teacher", "student", "fp16")] == [(), ("teacher",), ("onnx",)]
+
+
+def test_variables_keep_their_type_and_may_use_those_above(tmp_path: Path) -> None:
+    recipe = load(tmp_path)
+    assert (recipe.data.dir, recipe.evaluate.rounds) == ("data/comments", 5)
+
+
+def test_a_single_value_stands_for_a_list_of_one(tmp_path: Path) -> None:
+    recipe = load(tmp_path, changed('{dir: "${comments}"}', "{train: a.csv, test: {builtin: comments, split: test}}"))
+    assert recipe.task.text == ("comment_text",)
+    assert recipe.data.train == ("a.csv",)
+    assert list(recipe.data.test or {}) == ["test"]
+
+
+def test_a_recipe_survives_its_own_json(tmp_path: Path) -> None:
+    recipe = load(tmp_path)
+    assert Recipe.model_validate(recipe.model_dump(mode="json", by_alias=True)) == recipe
+
+
+# ---------------------------------------------------------------------------------------------------- --set
+
+
+def test_set_addresses_list_items_by_id(tmp_path: Path) -> None:
+    recipe = load(
+        tmp_path,
+        RECIPE,
+        "stages.teacher.epochs=1",
+        "stages.student.student.layers=3",
+        "stages.teacher.learning_rate=1e-5",
+    )
+    teacher, student = (stage.model_dump() for stage in recipe.stages[:2])
+    assert (teacher["epochs"], teacher["learning_rate"], student["student"]["layers"]) == (1.0, 1e-5, 3)
+
+
+def test_set_reaches_variables_lists_and_sections_that_are_not_there(tmp_path: Path) -> None:
+    without = RECIPE[: RECIPE.index("evaluate:")]
+    recipe = load(tmp_path, without, "vars.root=/other", "baselines=[]", "evaluate.batch_sizes=[2, 4]")
+    assert recipe.data.dir == "/other/comments"
+    assert (recipe.baselines, recipe.evaluate.batch_sizes) == ((), (2, 4))
+
+
+def test_set_into_a_section_without_a_value_is_not_lost(tmp_path: Path) -> None:
+    text = RECIPE.replace('vars: {root: data, comments: "${root}/comments", rounds: 5}', "vars:")
+    recipe = load(tmp_path, text, "vars.comments=here", "vars.rounds=7")
+    assert (recipe.data.dir, recipe.evaluate.rounds) == ("here", 7)
+
+
+@given(
+    st.text("abcdefghij _-./", min_size=1).map(str.strip).filter(lambda text: text.strip("_-./ ")), st.floats(0.1, 1e6)
+)
+@QUICK
+def test_set_takes_any_value_as_yaml_reads_it(tmp_path: Path, text: str, number: float) -> None:
+    recipe = load(
+        tmp_path, RECIPE, f'data.dir="{text}"', f"evaluate.max_seconds={number!r}", "stages.teacher.encoder=a=b"
+    )
+    assert (recipe.data.dir, recipe.evaluate.max_seconds) == (text, number)
+    assert recipe.stages[0].model_dump()["encoder"] == "a=b"
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("seed", "--set seed: must read KEY=VALUE, e.g. --set stages.teacher.epochs=1"),
+        ("=3", "--set =3: must read KEY=VALUE"),
+        ("seed=[", "--set seed: '[' is not a YAML value; quote it"),
+        ("seed=!!int x", "--set seed: '!!int x' is not a YAML value; quote it"),
+        (
+            "stages.techer.epochs=1",
+            "--set stages.techer: no item has the id techer; did you mean teacher?; ids: teacher, ",
+        ),
+        ("stages.teacher=1", "name a key of its item, e.g. stages.teacher.KEY=VALUE"),
+        ("evaluate.threads.0=1", "evaluate.threads is a list; set it whole: evaluate.threads=[...]"),
+        ("name.x=1", "--set name.x: name holds a single value, nothing below it can be set"),
+        ("evaluate.round=5", "evaluate.round: unknown key; did you mean rounds?"),
+        ("extends=other.yaml", "extends: unknown key"),
+        ("stages.teacher.epochs=many", "stages.teacher.epochs: input should be a valid number"),
+    ],
+)
+def test_a_wrong_override_is_told_and_changes_nothing(tmp_path: Path, override: str, said: str) -> None:
+    (found,) = problems(tmp_path, RECIPE, override)
+    assert said in found
+
+
+# ---------------------------------------------------------------------------------------------------- mistakes
+
+MISTAKES = """\
+version: 1
+name: bad
+sed: 3
+task: {type: multi_label, text: comment_text, labels: [toxic, toxic]}
+data:
+  train: {hub: x, spilt: train}
+  test: [a.csv, {builtin: comments, split: tset}]
+stages:
+  - {id: teacher, type: finetun, encoder: x}
+  - {id: student, type: distill, teacher: techer, student: {layer: 2, width: 10, heads: 4}, hardness: 3}
+  - {id: again, type: quantize, scheme: int9}
+  - {id: again, type: export, from: last}
+  - {id: half, type: quantize, scheme: fp16, from: student}
+  - {id: last, type: prune, from: last, final_sparsity: 1.5, "no": "${nothing}"}
+evaluate: {rounds: 2}
+"""
+FOUND = (
+    "line 3: sed: unknown key; did you mean seed?",
+    "line 4: task: labels: a name occurs twice",
+    "line 6: data.train.spilt: unknown key; did you mean split?; known here: hub, split, config, revision",
+    "line 6: data.train.split: is missing",
+    "line 7: data.test.1.split: 'tset' is not one of train, validation, unlabeled, test; did you mean test?",
+    "line 9: stages.teacher.type: 'finetun' is no type of stage; did you mean finetune?",
+    "line 10: stages.student.teacher: there is no stage techer; did you mean teacher?",
+    "line 10: stages.student.student.layer: unknown key; did you mean layers?",
+    "line 10: stages.student.student.layers: is missing",
+    "line 10: stages.student.hardness: input should be less than or equal to 1 (found 3)",
+    "line 11: stages.again.scheme: 'int9' is not one of fp16, int8_dynamic",
+    "line 12: stages.again.id: again is taken by another stage or baseline; ids are unique",
+    "line 12: stages.again.from: last comes later; a stage reads only those before it, so move it up",
+    "line 14: stages.last.no: unknown key",
+    "line 14: stages.last.no: ${nothing} is not among vars (none); add it, or --set vars.nothing=...",
+    "line 14: stages.last.from: last is this stage itself",
+    "line 14: stages.last.final_sparsity: input should be less than 1 (found 1.5)",
+    "line 15: evaluate.rounds: input should be greater than or equal to 5 (found 2)",
+)
+
+
+def test_every_mistake_is_told_at_once_each_with_its_place(tmp_path: Path) -> None:
+    found = problems(tmp_path, MISTAKES)
+    missing = [start for start in FOUND if not any(problem.startswith(start) for problem in found)]
+    assert not missing, found
+    assert len(found) == len(FOUND), found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("fp16, from: onnx", "fp16, from: int8", "quantize needs an fp32 ONNX model (export); int8 is"),
+        ("fp16, from: onnx", "fp16, from: student", "quantize needs an fp32 ONNX model (export); student is a torch"),
+        ("type: export}", "type: export, from: tfidf}", "export needs a torch model"),
+        ("width: 16", "width: 15", "stages.student.student: width 15 is not a multiple of heads 2"),
+        ("id: teacher", "id: tfidf", "tfidf is taken by another stage or baseline"),
+        ("id: teacher", "id: ../teacher", "string should match pattern"),
+        ('{dir: "${comments}"}', "{dir: x, builtin: comments}", "dir and builtin: give one of them"),
+        ('{dir: "${comments}"}', "{train: a.csv}", "data: give dir, or builtin, or both train and test"),
+        ("type: multi_label", "type: single_label", "single_label needs the column that holds the class"),
+        ("[tfidf]", "[tfid]", "baselines.0: 'tfid' is not one of tfidf, tfidf_chars; did you mean tfidf?"),
+        ("[tfidf]", "tfidf", "line 9: baselines: must be a list"),
+        ("${comments}", "${coments}", "did you mean comments?"),
+        ("version: 1", "version: 2", "line 1: version: 2 is not one of 1"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_told(tmp_path: Path, old: str, new: str, said: str) -> None:
+    found = problems(tmp_path, changed(old, new))
+    assert any(said in problem for problem in found), found
+
+
+def test_a_first_stage_has_nothing_to_follow(tmp_path: Path) -> None:
+    head = RECIPE[: RECIPE.index("stages:")]
+    (found,) = problems(tmp_path, f"{head}stages: [{{id: a, type: export}}]\n")
+    assert found.endswith("stages.a.from: export works on another stage's result, and none stands before it")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: b: c", "line 1: not valid YAML"),
+        ("version: 1\nname: \x01", "line 2: not valid YAML: a control character"),
+        ("? [a]\n: b", "not valid YAML: found unhashable key"),
+        ("a: &a [*a]", "an alias (*) that holds itself"),
+        ("a: !!int x", "a tag (!!) does not fit its value"),
+        ("a: !!python/object:os.system {}", "could not determine a constructor"),
+        ("- a", "the file holds no mapping"),
+        ("", "the file holds no mapping"),
+        ("version: 1\nversion: 1", "line 2: version: stands twice; keep one of them"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_one_clear_mistake(tmp_path: Path, text: str, said: str) -> None:
+    (found,) = problems(tmp_path, text)
+    assert said in found
+
+
+def test_a_recipe_in_another_encoding_is_told_where(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_bytes("name: café".encode("latin-1"))
+    with pytest.raises(RecipeError, match="byte 9: not UTF-8; save the file as UTF-8"):
+        load_recipe(file)
+
+
+def test_a_name_near_a_shipped_recipe_is_offered() -> None:
+    with pytest.raises(RecipeError, match=re.escape("did you mean jigsaw-minilm?; shipped recipes: ")):
+        load_recipe("jigsaw-minlm")
+
+
+def test_a_shipped_recipe_goes_by_its_bare_name() -> None:
+    assert load_recipe("jigsaw-minilm").name == "jigsaw-minilm"
+
+
+# ---------------------------------------------------------------------------------------------------- any input at all
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["${x}", "tfidf"])
+)
+JUNK = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(SCALARS, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(inner, (*path, key))
+
+
+WHOLE = parse(RECIPE, "test").data
+
+
+@given(st.sampled_from(list(places(WHOLE))[1:]), JUNK)
+@QUICK
+def test_any_junk_anywhere_is_a_recipe_or_a_recipe_error(tmp_path: Path, place: tuple[Any, ...], junk: Any) -> None:
+    data = copy.deepcopy(WHOLE)
+    here = data
+    for key in place[:-1]:
+        here = here[key]
+    here[place[-1]] = junk
+    with contextlib.suppress(RecipeError):
+        load(tmp_path, yaml.safe_dump(data))
+
+
+@given(st.text(st.characters(codec="utf-8")) | st.text(":-[]{}&*!|>'\"#%@ \n\tab1"))
+@QUICK
+def test_any_text_is_parsed_or_told(text: str) -> None:
+    with contextlib.suppress(RecipeError):
+        assert isinstance(parse(text, "text").data, dict)
