@@ -1,6 +1,5 @@
 """Pretrained encoders and the classifier built on one: where they come from, how token states become logits."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from compress.errors import EncoderError
-from compress.recipe.data import Task
+from compress.recipe.data import Task, label_config
 from compress.recipe.stages import Pooling
 from compress.tokenizer import Batch
 
 WEIGHTS = "model.safetensors"
-_PROBLEMS = {"multi_label": "multi_label_classification", "single_label": "single_label_classification"}
 _POOLED_WIDTHS = {"cls": 1, "mean": 1, "max": 1, "mean_max": 2, "last4": 1}
 
 
@@ -144,11 +142,10 @@ def build_classifier(
     trained: the head must be among the weights. Raises EncoderError where they cannot be read or do not fit.
     """
     from safetensors import SafetensorError
-    from transformers import AutoModel, AutoModelForSequenceClassification
 
     check_length(source, max_tokens)
     describe(source.config, task, pooling, max_tokens)
-    maker = AutoModelForSequenceClassification if pooling == "own" else AutoModel
+    maker = _auto_class(pooling)
     extra = {} if pooling == "own" or not _takes_pooler(source.config) else {"add_pooling_layer": False}
     # fp32 master weights, whatever the file holds
     try:
@@ -218,11 +215,11 @@ def save_classifier(model: Classifier, folder: Path) -> None:
 def load_classifier(folder: Path, attention: Literal["sdpa", "eager"] | None = None) -> Classifier:
     """The classifier an artifact's folder holds, in evaluation mode."""
     from safetensors.torch import load_file
-    from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
+    from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
     pooling: Pooling = config.compress["pooling"]
-    maker = AutoModelForSequenceClassification if pooling == "own" else AutoModel
+    maker = _auto_class(pooling)
     extra = {} if pooling == "own" or not _takes_pooler(config) else {"add_pooling_layer": False}
     encoder = maker.from_config(
         config, dtype=torch.float32, **extra, **({"attn_implementation": attention} if attention else {})
@@ -232,6 +229,13 @@ def load_classifier(folder: Path, attention: Literal["sdpa", "eager"] | None = N
     state = {names.get(name, name): value for name, value in load_file(str(folder / WEIGHTS)).items()}
     model.load_state_dict(state)
     return model.eval()
+
+
+def _auto_class(pooling: Pooling) -> Any:
+    """The transformers class for a pooling, by optimum's table of tasks: with the architecture's head, or without."""
+    from optimum.exporters.tasks import TasksManager
+
+    return TasksManager.get_model_class_for_task("text-classification" if pooling == "own" else "feature-extraction")
 
 
 def stored_labels(config: Any) -> tuple[str, ...]:
@@ -264,9 +268,8 @@ def _outer_name(model: Classifier, name: str) -> str:
 
 def describe(config: Any, task: Task, pooling: Pooling, max_tokens: int) -> None:
     """Writes what the classifier predicts into its configuration, as the wider ecosystem reads it."""
-    config.id2label = dict(enumerate(task.labels))
-    config.label2id = {label: index for index, label in enumerate(task.labels)}
-    config.problem_type = _PROBLEMS[task.type]
+    for name, value in label_config(task).items():
+        setattr(config, name, value)
     config.compress = {"pooling": pooling, "max_tokens": max_tokens}
 
 
@@ -278,11 +281,6 @@ def _takes_pooler(config: Any) -> bool:
 def _dropout(config: Any) -> float:
     found = getattr(config, "classifier_dropout", None)
     return float(found if found is not None else getattr(config, "hidden_dropout_prob", 0.1))
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """config.json as plain data, without transformers."""
-    return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
 
 
 def forward(model: nn.Module, batch: Batch, device: str) -> NDArray[np.float32]:

@@ -270,7 +270,7 @@ def _report_key(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts
 def _lock(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts) -> dict[str, object]:
     """What it takes to know whether two runs were of the same thing."""
     models = {
-        stage.id: {"reference": reference.name, "weights_sha256": weights_sha256(find_pretrained(*reference))}
+        stage.id: {"reference": reference.name, "weights_sha256": weights_sha256(reference.name, reference.revision)}
         for stage in recipe.all_stages
         if (reference := encoder_reference(stage)) is not None
     }

@@ -71,15 +71,10 @@ def _in_package(name: str) -> Path:
 
 def _on_hub(name: str, revision: str | None) -> Path:
     from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError
 
-    try:
-        cached = Path(
-            snapshot_download(name, revision=revision, allow_patterns=list(_HUB_FILES), local_files_only=True)
-        )
-    except (LocalEntryNotFoundError, FileNotFoundError):
-        cached = None
-    if cached is not None and any(cached.glob("*.safetensors")) and (cached / "config.json").is_file():
+    cached = _in_hub_cache(name, revision)
+    if cached is not None:
         return cached
     if constants.HF_HUB_OFFLINE:
         raise EncoderError(
@@ -96,6 +91,20 @@ def _on_hub(name: str, revision: str | None) -> Path:
             f"{name} has no safetensors weights; pickled weights are not read. Convert it, or choose another."
         )
     return folder
+
+
+def _in_hub_cache(name: str, revision: str | None) -> Path | None:
+    """The model's folder in the hub cache if its weights and configuration are there. No network."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(
+            snapshot_download(name, revision=revision, allow_patterns=list(_HUB_FILES), local_files_only=True)
+        )
+    except (LocalEntryNotFoundError, FileNotFoundError):
+        return None
+    return folder if any(folder.glob("*.safetensors")) and (folder / "config.json").is_file() else None
 
 
 def _probe(name: str, endpoint: str) -> None:
@@ -124,16 +133,19 @@ def pretrained_identity(reference: str, revision: str | None) -> str:
     return sha256_text(" ".join(f"{path.name}:{sha256_file(path)}" for path in files))
 
 
-def weights_sha256(folder: Path) -> dict[str, str]:
-    """sha256 of each safetensors file in a pretrained model's folder."""
-    return {path.name: sha256_file(path) for path in sorted(folder.glob("*.safetensors"))}
+def weights_sha256(reference: str, revision: str | None) -> dict[str, str]:
+    """sha256 of each safetensors file of a pretrained model on this disk; empty where it is not here. No network."""
+    return {path.name: sha256_file(path) for path in _local_weights(reference, revision)}
 
 
 def local_weights_bytes(reference: str, revision: str | None) -> int | None:
-    """Size of the model's safetensors files on this disk; None for a hub id, whose size is known once downloaded."""
-    if _is_hub_id(reference):
-        return None
-    return sum(path.stat().st_size for path in _find(reference, revision).glob("*.safetensors"))
+    """Size of the model's safetensors files on this disk; None for a hub id that is not downloaded. No network."""
+    return sum(path.stat().st_size for path in _local_weights(reference, revision)) or None
+
+
+def _local_weights(reference: str, revision: str | None) -> list[Path]:
+    folder = _in_hub_cache(reference, revision) if _is_hub_id(reference) else _find(reference, revision)
+    return sorted(folder.glob("*.safetensors")) if folder is not None else []
 
 
 def _is_hub_id(reference: str) -> bool:

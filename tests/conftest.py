@@ -126,14 +126,16 @@ def sentences(comment_files: Path) -> tuple[str, ...]:
 def _wordpiece(sentences: Sequence[str]) -> Any:
     import tokenizers as t
 
+    from compress.tokenizer import _wordpiece_vocabulary
+
     inner = t.Tokenizer(t.models.WordPiece(unk_token="[UNK]"))  # noqa: S106 - no password
     inner.normalizer = t.normalizers.BertNormalizer(lowercase=True)
     inner.pre_tokenizer = t.pre_tokenizers.BertPreTokenizer()
     inner.decoder = t.decoders.WordPiece()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    inner.train_from_iterator(
-        sentences, t.trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False)
-    )
+    # the library's trainer alone gives other ids in every process, so every session would test another model
+    vocabulary = _wordpiece_vocabulary(inner, sentences, 300, special)
+    inner.model = t.models.WordPiece(vocabulary, unk_token="[UNK]")  # noqa: S106 - no password
     inner.post_processor = t.processors.BertProcessing(
         ("[SEP]", inner.token_to_id("[SEP]")), ("[CLS]", inner.token_to_id("[CLS]"))
     )

@@ -123,3 +123,12 @@ class Data(Section):
         if not self.dir and not self.builtin and (self.train is None or self.test is None):
             raise ValueError("give dir, or builtin, or both train and test")
         return self
+
+
+def label_config(task: Task) -> dict[str, object]:
+    """What a transformers config.json says of a task: id2label, label2id, problem_type."""
+    return {
+        "id2label": dict(enumerate(task.labels)),
+        "label2id": {label: index for index, label in enumerate(task.labels)},
+        "problem_type": f"{task.type}_classification",
+    }
