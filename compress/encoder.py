@@ -1,6 +1,7 @@
 """Pretrained encoders and the classifier built on one: where they come from, how token states become logits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -149,15 +150,16 @@ def build_classifier(
     extra = {} if pooling == "own" or not _takes_pooler(source.config) else {"add_pooling_layer": False}
     # fp32 master weights, whatever the file holds
     try:
-        encoder, loaded = maker.from_pretrained(
-            str(source.folder),
-            config=source.config,
-            local_files_only=True,
-            dtype=torch.float32,
-            use_safetensors=True,
-            output_loading_info=True,
-            **extra,
-        )
+        with _quiet_transformers():
+            encoder, loaded = maker.from_pretrained(
+                str(source.folder),
+                config=source.config,
+                local_files_only=True,
+                dtype=torch.float32,
+                use_safetensors=True,
+                output_loading_info=True,
+                **extra,
+            )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise EncoderError(f"the weights in {source.folder} cannot be read, or do not fit: {error}") from error
     if trained and loaded["missing_keys"]:
@@ -229,6 +231,22 @@ def load_classifier(folder: Path, attention: Literal["sdpa", "eager"] | None = N
     state = {names.get(name, name): value for name, value in load_file(str(folder / WEIGHTS)).items()}
     model.load_state_dict(state)
     return model.eval()
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """No bar and no table of the head's weights that are not there: they never are, before a fine-tuning."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _auto_class(pooling: Pooling) -> Any:
