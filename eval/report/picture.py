@@ -105,7 +105,11 @@ def _part(candidate: Measurement, report: Report) -> str:
 
 
 def _draw_axes(axes: Any, report: Report, setting: Setting | None, left_out: int) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.margins(y=0.15)
     axes.set_xlabel(f"p50 latency, ms ({setting}): left is faster" if setting else "size, MB: left is smaller")
     axes.set_ylabel("macro F1 with 95 % interval: up is better")

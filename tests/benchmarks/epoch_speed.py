@@ -41,7 +41,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 from compress.batches import LengthBatches
 from compress.context import Context
 from compress.data import read_labelled
-from compress.encoder import build_classifier, open_pretrained
+from compress.encoder import build_classifier, open_pretrained, set_attention_dropout
 from compress.environment import environment
 from compress.pretrained import find_pretrained
 from compress.recipe.data import Task
@@ -152,7 +152,9 @@ def prepare(arguments: argparse.Namespace, work: Path) -> Bench:
             max_tokens=arguments.max_tokens, batch_size=size, precision=precision,
         )  # fmt: skip
         torch.manual_seed(SEED)
-        model = build_classifier(open_pretrained(source), TASK, config.pooling, config.max_tokens)
+        encoder = open_pretrained(source)
+        set_attention_dropout(encoder.config, 0.0)  # as the recipe does
+        model = build_classifier(encoder, TASK, config.pooling, config.max_tokens)
         settings = _arguments(config, Context(SEED, "cpu", work, work), work)
         trainer = kind(model, settings, examples, tokenizer, size, labelling_loss(TASK), [])
         return Arm(trainer, trainer.collate, steps)
