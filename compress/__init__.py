@@ -8,17 +8,21 @@ called.
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.version import __version__
+
 if TYPE_CHECKING:
-    from compress.pipeline import Outcome
+    from compress.judge import Outcome
     from compress.recipe.recipe import Recipe
     from compress.runtime.base import LogitsPredictor
 
-__version__ = "0.1.0"
-__all__ = ["load_recipe", "open_predictor", "run"]
+__all__ = ["__version__", "load_recipe", "open_predictor", "run"]
 
 
 def load_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> "Recipe":
     """The recipe at `path` or the shipped one of that name, with `KEY=VALUE` overrides. Raises RecipeError."""
+    from compress.telemetry import no_telemetry
+
+    no_telemetry()
     from compress.recipe.load import load_recipe as load
 
     return load(path, overrides)
@@ -26,6 +30,9 @@ def load_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> "Recipe":
 
 def run(recipe: "Recipe", out: str | Path, fresh: bool = False) -> "Outcome":
     """Runs what is not already done and writes artifacts and report into the folder `out`."""
+    from compress.telemetry import no_telemetry
+
+    no_telemetry()
     from compress.context import silent
     from compress.pipeline import run_recipe
 
@@ -34,6 +41,9 @@ def run(recipe: "Recipe", out: str | Path, fresh: bool = False) -> "Outcome":
 
 def open_predictor(folder: str | Path, **how: Any) -> "LogitsPredictor":
     """A predictor for the artifact at `folder`, verified first. how: device ("cpu" or "cuda"), threads."""
+    from compress.telemetry import no_telemetry
+
+    no_telemetry()
     from compress.artifact import open_artifact
     from compress.runtime import open_predictor as open_
 

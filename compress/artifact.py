@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -54,6 +54,7 @@ class Manifest(BaseModel):
 
     max_tokens: texts are cut there; None where there are no tokens. cache_key: of the step that made it. parents: stage
     id -> digest. file_sha256s: every file but this one. environment: versions of the libraries that made it.
+    pretrained: the model it began with, as `reference` and `weights_sha256`; empty where there was none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,6 +70,7 @@ class Manifest(BaseModel):
     file_sha256s: dict[str, str]
     environment: dict[str, str]
     notes: tuple[str, ...] = ()
+    pretrained: dict[str, Any] = {}
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -157,9 +159,8 @@ def writing(final: Path) -> Iterator[Path]:
     The old folder goes only when the new one is whole.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
-    fresh = final.with_name(f".{final.name}.writing")
-    old = final.with_name(f".{final.name}.old")
-    shutil.rmtree(fresh, ignore_errors=True)
+    recover(final)
+    fresh, old = _beside(final)
     fresh.mkdir()
     try:
         yield fresh
@@ -172,9 +173,36 @@ def writing(final: Path) -> Iterator[Path]:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
+def recover(final: Path) -> None:
+    """Clears what a killed process left beside `final`; where `final` itself is missing, a whole one takes its place.
+
+    The newer one first: killed between two renames, it was done but for its name.
+    """
+    for left in _beside(final):
+        if not final.exists() and _is_whole(left):
+            left.rename(final)
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _beside(final: Path) -> tuple[Path, Path]:
+    """Where a folder is written, and where the one it replaces waits until it is."""
+    return final.with_name(f".{final.name}.writing"), final.with_name(f".{final.name}.old")
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        open_artifact(folder)
+    except ArtifactError:
+        return False
+    return True
+
+
 def seal(folder: Path, manifest: Manifest) -> Manifest:
-    """Adds the sha256 of every file in `folder` to `manifest` and writes it there, last."""
+    """Adds the sha256 of every file in `folder` to `manifest` and writes it there, last, once the files are on disk."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    for path in files:
+        with path.open("r+b") as file:
+            os.fsync(file.fileno())
     sums = {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
     sealed = manifest.model_copy(update={"file_sha256s": sums})
     write_whole(folder / MANIFEST, sealed.model_dump_json(indent=2) + "\n")
@@ -186,16 +214,27 @@ def write_whole(path: Path, content: str | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
     data = content.encode("utf-8") if isinstance(content, str) else content
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
     """Writes JSON whole; NaN is an error."""
     write_whole(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """What a file of ours holds; None where it is missing or damaged: it is made anew then."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 @contextmanager

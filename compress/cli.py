@@ -1,42 +1,28 @@
 """The command line: parses, calls, renders, exits. The only file that prints or sets up logging.
 
-Exit codes: 0 done, 2 the recipe or the input is wrong, 1 a fault of ours, 130 interrupted.
+Exit codes: 0 done, 2 the recipe, the input or the machine is wrong, 1 a fault of ours, 130 interrupted, 141 the output
+was closed by its reader.
 """
 
+import errno
 import os
+import shlex
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import astuple
-from functools import partial
+import warnings
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.table import Table
 
 from compress.errors import CompressError, UserError
+from compress.screen import bars, console, errors, show_note, show_plan, show_report
+from compress.telemetry import no_telemetry
 from eval.errors import EvalError
 
-if TYPE_CHECKING:
-    from compress.plan import Plan
-    from eval.report.report import Report
-
-# file names and texts are printed as they are: no markup, no emoji codes, no colours of rich's own
 _INTERRUPTED = 130
-_plain = partial(Console, markup=False, emoji=False, highlight=False)
-console = _plain()
-errors = _plain(stderr=True)
+_PIPE_CLOSED = 141  # as a shell reports a process that SIGPIPE ended
 
 app = typer.Typer(
     name="compress",
@@ -74,9 +60,9 @@ def run(
     folder = out or Path("runs") / loaded.name
     from compress.pipeline import run_recipe
 
-    with _bars() as progress:
-        outcome = run_recipe(loaded, folder, fresh, progress)
-    _show_report(outcome.report)
+    with bars() as progress:
+        outcome = run_recipe(loaded, folder, fresh, progress, show_note, _typed())
+    show_report(outcome.report)
     done = f"ran {', '.join(outcome.ran)}" if outcome.ran else "all stages are cached: nothing to run"
     console.print(f"{done}; {'measured' if outcome.measured else 'measurements are cached'}.")
     console.print(f"Report: {folder / 'report.md'}    Artifacts: {folder / 'artifacts'}", soft_wrap=True)
@@ -98,11 +84,12 @@ def plan(recipe: Recipe, out: Out = None, set_: Sets = None) -> None:
     from compress.inputs import RecipeData
     from compress.plan import make_plan
     from compress.recipe.load import load_recipe
+    from compress.run_folder import Pending
 
     loaded = load_recipe(recipe, set_ or [])
     folder = out or Path("runs") / loaded.name
     facts = RecipeData(loaded, folder / "cache", keep=False).facts
-    _show_plan(make_plan(loaded, folder, facts))
+    show_plan(make_plan(loaded, folder, facts), Pending(folder).stages)
     for note in facts.notes:
         console.print(f"note: {note}", soft_wrap=True)
 
@@ -122,16 +109,20 @@ def evaluate(
 ) -> None:
     """Judges any artifacts on labelled rows: quality with intervals, size, paired latency."""
     from compress.environment import check_onnxruntime
-    from compress.pipeline import evaluate_artifacts, write_report
+    from compress.judge import evaluate_artifacts, write_report
+    from compress.run_folder import run_folder
 
     check_onnxruntime()
-    if out is not None and (out / "recipe.lock").exists():
-        raise UserError(f"{out} is the folder of a run, whose report would be lost; give --out another one.")
-    with tempfile.TemporaryDirectory() as scratch, _bars() as progress:
-        report = evaluate_artifacts(artifacts, teacher, data, (out / "cache") if out else Path(scratch), progress)
-    _show_report(report)
+    with ExitStack() as stack:
+        if out is not None:
+            stack.enter_context(run_folder(out, "evaluate"))
+        scratch = out / "cache" if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        progress = stack.enter_context(bars())
+        report = evaluate_artifacts(artifacts, teacher, data, scratch, progress, _typed())
+        if out is not None:
+            write_report(report, out)
+    show_report(report)
     if out is not None:
-        write_report(report, out)
         console.print(f"Report: {out / 'report.md'}", soft_wrap=True)
 
 
@@ -143,7 +134,8 @@ def predict(
         typer.Option("--input", metavar="FILE", help="CSV, TSV, JSONL or plain lines; by default standard input."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="CSV, or JSONL; by default standard output.")
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="CSV, TSV or JSONL by its suffix; by default standard output."),
     ] = None,
     text_column: Annotated[
         str | None,
@@ -161,9 +153,10 @@ def predict(
 
     opened = open_artifact(artifact)
     task = opened.manifest.task
-    with open_rows(input_, (text_column,) if text_column else task.text, task.join) as rows:
+    columns = task.text if text_column is None else (text_column,)
+    with open_rows(input_, columns, task.join, named=text_column is not None) as rows:
         predictor = open_predictor(opened)
-        with open_results(output, opened.manifest.labels, rows.has_id, input=input_, overwrite=overwrite) as results:
+        with open_results(output, opened.manifest.labels, rows.has_id, source=input_, overwrite=overwrite) as results:
             count = score_rows(predictor, rows, results)
     if output is not None:
         console.print(f"{count} texts scored: {output}", soft_wrap=True)
@@ -176,8 +169,13 @@ def main() -> None:
     _quiet_libraries()
     try:
         code = app(prog_name="compress", standalone_mode=False)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         raise SystemExit(_interrupted()) from None
+    except SystemExit as ended:  # Typer and rich answer so when what they write to is closed
+        raise SystemExit(_pipe_closed() if isinstance(ended.__context__, BrokenPipeError) else ended.code) from None
+    except BrokenPipeError:
+        raise SystemExit(_pipe_closed()) from None
     except Exception as error:
         if debug:
             raise
@@ -186,22 +184,69 @@ def main() -> None:
         raise SystemExit(_interrupted() if code == _INTERRUPTED else code)
 
 
+def _typed() -> str:
+    """The command as it was typed, for the report."""
+    return shlex.join(["compress", *sys.argv[1:]])
+
+
 def _explain(error: Exception) -> int:
     """Prints an error as one paragraph; returns the exit code."""
     if isinstance(error, typer.Exit):
         return error.exit_code
+    if isinstance(error, typer.Abort) and isinstance(error.__cause__, EOFError):  # Typer takes it for Ctrl-D
+        error = error.__cause__
     if isinstance(error, typer.Abort):
         return _interrupted()
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # a usage error of the command line itself
         error.show()
         return int(error.exit_code)
-    if isinstance(error, CompressError | EvalError | OSError):
-        errors.print(f"error: {error}", style="red", soft_wrap=True)
-        return error.exit_code if isinstance(error, CompressError) else UserError.exit_code
-    text = f"error: this is a fault of compress, not of yours: {type(error).__name__}: {error}"
-    text += "\nRun it again with --debug for the traceback."
-    errors.print(text, style="red", soft_wrap=True)
-    return 1
+    said, code = _said(error)
+    errors.print(f"error: {said}", style="red", soft_wrap=True)
+    return code
+
+
+def _said(error: Exception) -> tuple[str, int]:
+    """One paragraph, and the exit code."""
+    if isinstance(error, CompressError):
+        return str(error), error.exit_code
+    machine = _of_the_machine(error)
+    if machine is not None or isinstance(error, EvalError | OSError):
+        return machine or str(error), UserError.exit_code
+    text = f"this is a fault of compress, not of yours: {type(error).__name__}: {error}"
+    return f"{text}\nRun it again with --debug for the traceback.", 1
+
+
+def _of_the_machine(error: Exception) -> str | None:
+    """What is missing, where the machine has too little of it. Libraries each say it in their own way."""
+    text = str(error)
+    if type(error).__name__ == "OutOfMemoryError" or "CUDA out of memory" in text:
+        return (
+            "the GPU's memory is full. Give the stage a smaller batch_size or max_tokens, or end what else uses the "
+            "GPU; the same command goes on from what was finished."
+        )
+    if isinstance(error, MemoryError) or "can't allocate memory" in text:
+        return (
+            "this machine's memory is full. Give the stage a smaller batch_size or max_tokens, or end other programs; "
+            "the same command goes on from what was finished."
+        )
+    if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in text:
+        name = getattr(error, "filename", None)
+        return (
+            f"the disk is full{f' (writing {name})' if name else ''}. Free some space, or give --out a folder on "
+            "another disk; nothing half-written is kept, and the same command goes on from what was finished."
+        )
+    if isinstance(error, EOFError):
+        return (
+            f"a file ends before its content does{f' ({text})' if text else ''}: it was not copied or downloaded "
+            "whole. Fetch it again; --debug shows which one it is."
+        )
+    return None
+
+
+def _pipe_closed() -> int:
+    """Whoever read the output has enough. What is still buffered has nowhere to go, and must not complain at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return _PIPE_CLOSED
 
 
 def _interrupted() -> int:
@@ -211,87 +256,13 @@ def _interrupted() -> int:
 
 def _quiet_libraries() -> None:
     """No telemetry, no second set of progress bars, no advice of libraries on the user's screen."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    no_telemetry()
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    warnings.simplefilter("ignore", append=True)  # after what -W or PYTHONWARNINGS asks for
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for processes that libraries start
     # OpenMP threads that spin at a barrier stand in each other's way as soon as another process wants a core: a
     # training step then took ten times as long. They give way after a short spin instead.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
-
-class _Screen:
-    """Draws progress: a bar for the stages, one for what the stage does; plain lines where there is no terminal."""
-
-    def __init__(self, bars: Progress) -> None:
-        self.bars = bars
-        self.overall: TaskID | None = None
-        self.current: TaskID | None = None
-        self.shown = ""
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        overall = what.startswith("stage ") or what == "evaluation"
-        if what != self.shown and not console.is_terminal:
-            errors.print(
-                f"[{done + 1}/{total}] {what}" if what.startswith("stage ") else f"      {what}", soft_wrap=True
-            )
-        if overall or what != self.shown:
-            self._drop_current()
-        if overall:
-            self.overall = self._update(self.overall, what, done, total)
-        else:
-            self.current = self._update(self.current, what, done, total)
-        self.shown = what
-
-    def _update(self, task: TaskID | None, what: str, done: int, total: int) -> TaskID:
-        if task is None:
-            task = self.bars.add_task(what, total=total)
-        self.bars.update(task, description=what, completed=done, total=total)
-        return task
-
-    def _drop_current(self) -> None:
-        if self.current is not None:
-            self.bars.remove_task(self.current)
-            self.current = None
-
-
-@contextmanager
-def _bars() -> Iterator[_Screen]:
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not console.is_terminal) as bars:
-        yield _Screen(bars)
-
-
-def _show_report(report: "Report") -> None:
-    from eval.report.comparison import comparison_headings, comparison_rows
-
-    for note in report.notes:
-        console.print(f"note: {note}", soft_wrap=True)
-    table = Table(title=f"{report.name}: quality on {report.first_set}")
-    for index, heading in enumerate(comparison_headings(report)):
-        table.add_column(heading, justify="right" if index else "left", overflow="fold")
-    for row in comparison_rows(report):
-        table.add_row(*astuple(row))
-    _print_wide(table)
-
-
-def _show_plan(plan: "Plan") -> None:
-    table = Table(title="plan")
-    for heading in ("stage", "type", "from", "state", "MB"):
-        table.add_column(heading, justify="right" if heading == "MB" else "left")
-    for step in plan.steps:
-        known = "after download" if step.forecast_bytes is None else f"{step.forecast_bytes / 1e6:.2f}"
-        state = "cached" if step.artifact else "to run"
-        size = known if step.artifact or step.forecast_bytes is None else f"about {known}"
-        table.add_row(step.stage.id, step.stage.type, ", ".join(step.inputs), state, size)
-    _print_wide(table)
-
-
-def _print_wide(table: Table) -> None:
-    """Into a file or a pipe a table is as wide as it needs; a terminal folds it."""
-    if console.is_terminal:
-        console.print(table)
-    else:
-        _plain(width=200).print(table)

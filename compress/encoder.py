@@ -1,4 +1,4 @@
-"""Pretrained encoders and the classifier built on one: where they come from, how token states become logits."""
+"""Pretrained encoders: what a folder holds, and classifiers built on one, written and read again."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,81 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
+from compress.classifier import Classifier
 from compress.errors import EncoderError
+from compress.pretrained import WEIGHTS, check_weights
 from compress.recipe.data import Task, label_config
 from compress.recipe.stages import Pooling
-from compress.tokenizer import Batch
-
-WEIGHTS = "model.safetensors"
-_POOLED_WIDTHS = {"cls": 1, "mean": 1, "max": 1, "mean_max": 2, "last4": 1}
-
-
-def pool(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
-    """Token states (B, T, H) and attention mask (B, T) to one vector a text: (B, H), or (B, 2H) for mean_max.
-
-    Padded positions never count. cls: the first token that is not padding. last4 expects the mean of the last four
-    layers' states (Devlin et al. 2019, section 5.3, averaged instead of concatenated) and takes their mean.
-    """
-    weights = mask.unsqueeze(-1).to(states.dtype)
-    if pooling == "cls":
-        first = mask.argmax(dim=1)
-        return states[torch.arange(states.shape[0], device=states.device), first]
-    mean = (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
-    if pooling in {"mean", "last4"}:
-        return mean
-    # a finite floor: -inf would survive as NaN gradients and as constants that spoil quantization
-    highest = states.masked_fill(weights == 0, -1e4).max(dim=1).values
-    return highest if pooling == "max" else torch.cat([mean, highest], dim=-1)
-
-
-class Classifier(nn.Module):
-    """An encoder with a pooling head, or (pooling "own") the architecture's own sequence classifier.
-
-    Returns logits (B, L). head: dropout and one linear layer.
-    """
-
-    def __init__(self, encoder: nn.Module, pooling: Pooling, labels: int, dropout: float = 0.1) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.pooling = pooling
-        self.dropout = nn.Dropout(dropout)
-        if pooling != "own":
-            self.head = nn.Linear(_POOLED_WIDTHS[pooling] * hidden_width(encoder.config), labels)
-            nn.init.normal_(self.head.weight, std=0.02)
-            nn.init.zeros_(self.head.bias)
-
-    @property
-    def config(self) -> Any:
-        """The encoder's transformers configuration."""
-        return self.encoder.config
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
-        """Logits (B, L) of token ids (B, T)."""
-        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if token_type_ids is not None:
-            inputs["token_type_ids"] = token_type_ids
-        if self.pooling == "own":
-            return self.encoder(**inputs).logits
-        deep = self.pooling == "last4"
-        output = self.encoder(**inputs, output_hidden_states=deep)
-        states = torch.stack(output.hidden_states[-4:]).mean(dim=0) if deep else output.last_hidden_state
-        return self.head(self.dropout(pool(states, attention_mask, self.pooling)))
-
-
-def hidden_width(config: Any) -> int:
-    """Width H of the token states, by optimum's table of config names (XLNet is not in it)."""
-    from optimum.utils import NormalizedConfigManager
-
-    try:
-        normalized = NormalizedConfigManager.get_normalized_config_class(config.model_type)
-    except KeyError:
-        return int(config.hidden_size)
-    return int(normalized(config).hidden_size)
 
 
 @dataclass(frozen=True)
@@ -109,7 +42,7 @@ def open_pretrained(folder: Path) -> Pretrained:
     if not (folder / "config.json").is_file():
         raise EncoderError(f"{folder} holds no config.json, so it is no transformers model.")
     try:
-        config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+        config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise EncoderError(f"{folder}/config.json is not one transformers can read: {error}") from error
     if getattr(config, "is_encoder_decoder", False):
@@ -125,6 +58,28 @@ def check_length(source: Pretrained, max_tokens: int) -> None:
     if limit is not None and max_tokens > limit:
         raise EncoderError(
             f"max_tokens {max_tokens} is above the {limit} positions of {source.folder}; set it to at most {limit}."
+        )
+
+
+def check_usable(source: Pretrained, pooling: Pooling, max_tokens: int) -> None:
+    """All that can be known without reading the weights: the length, the weights' files, the architecture.
+
+    Raises EncoderError.
+    """
+    check_length(source, max_tokens)
+    check_weights(source.folder)
+    kind = source.config.model_type
+    try:
+        with _quiet_transformers(), torch.device("meta"):
+            encoder = _auto_class(pooling).from_config(
+                source.config, trust_remote_code=False, **_without_pooler(source.config, pooling)
+            )
+            Classifier(encoder, pooling, labels=1)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise EncoderError(f"{source.folder} ({kind}) cannot be built as a text classifier: {error}") from error
+    if encoder.main_input_name != "input_ids":
+        raise EncoderError(
+            f"{source.folder} ({kind}) reads {encoder.main_input_name}, not text; an encoder of text is needed."
         )
 
 
@@ -147,7 +102,6 @@ def build_classifier(
     check_length(source, max_tokens)
     describe(source.config, task, pooling, max_tokens)
     maker = _auto_class(pooling)
-    extra = {} if pooling == "own" or not _takes_pooler(source.config) else {"add_pooling_layer": False}
     # fp32 master weights, whatever the file holds
     try:
         with _quiet_transformers():
@@ -157,17 +111,31 @@ def build_classifier(
                 local_files_only=True,
                 dtype=torch.float32,
                 use_safetensors=True,
+                trust_remote_code=False,
+                # a checkpoint's own head may have been for other labels; it is made anew then
+                ignore_mismatched_sizes=pooling == "own" and not trained,
                 output_loading_info=True,
-                **extra,
+                **_without_pooler(source.config, pooling),
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise EncoderError(f"the weights in {source.folder} cannot be read, or do not fit: {error}") from error
+    _check_only_the_head_differs(source, encoder, loaded)
     if trained and loaded["missing_keys"]:
         raise EncoderError(
             f"{source.folder} is no classifier that was fine-tuned: it has no weights for "
             f"{', '.join(sorted(loaded['missing_keys']))}. Train it with a finetune stage."
         )
     return Classifier(encoder, pooling, len(task.labels), _dropout(source.config))
+
+
+def _check_only_the_head_differs(source: Pretrained, encoder: Any, loaded: dict[str, Any]) -> None:
+    """Raises EncoderError where weights of the encoder itself are of other sizes than its configuration says."""
+    names = [item[0] if isinstance(item, tuple) else item for item in loaded["mismatched_keys"]]
+    inner = sorted(name for name in names if name.startswith(f"{encoder.base_model_prefix}."))
+    if inner:
+        raise EncoderError(
+            f"the weights in {source.folder} do not fit its config.json: {', '.join(inner)} have other sizes."
+        )
 
 
 def build_tiny(
@@ -219,13 +187,13 @@ def load_classifier(folder: Path, attention: Literal["sdpa", "eager"] | None = N
     from safetensors.torch import load_file
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+    config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     pooling: Pooling = config.compress["pooling"]
     maker = _auto_class(pooling)
-    extra = {} if pooling == "own" or not _takes_pooler(config) else {"add_pooling_layer": False}
-    encoder = maker.from_config(
-        config, dtype=torch.float32, **extra, **({"attn_implementation": attention} if attention else {})
-    )
+    extra: dict[str, Any] = _without_pooler(config, pooling)
+    if attention:
+        extra["attn_implementation"] = attention
+    encoder = maker.from_config(config, dtype=torch.float32, trust_remote_code=False, **extra)
     model = Classifier(encoder, pooling, len(config.id2label), _dropout(config))
     names = {_outer_name(model, name): name for name in model.state_dict()}
     state = {names.get(name, name): value for name, value in load_file(str(folder / WEIGHTS)).items()}
@@ -291,18 +259,12 @@ def describe(config: Any, task: Task, pooling: Pooling, max_tokens: int) -> None
     config.compress = {"pooling": pooling, "max_tokens": max_tokens}
 
 
-def _takes_pooler(config: Any) -> bool:
-    """Whether the base model can be built without its pooler, which our heads never use."""
-    return config.model_type in {"bert", "roberta", "xlm-roberta", "camembert", "albert", "mpnet"}
+def _without_pooler(config: Any, pooling: Pooling) -> dict[str, Any]:
+    """What builds the base model without its pooler, which our heads never use, where it can be."""
+    takes = config.model_type in {"bert", "roberta", "xlm-roberta", "camembert", "albert", "mpnet"}
+    return {"add_pooling_layer": False} if takes and pooling != "own" else {}
 
 
 def _dropout(config: Any) -> float:
     found = getattr(config, "classifier_dropout", None)
     return float(found if found is not None else getattr(config, "hidden_dropout_prob", 0.1))
-
-
-def forward(model: nn.Module, batch: Batch, device: str) -> NDArray[np.float32]:
-    """Logits (B, L) in host memory of one padded batch, without gradients."""
-    with torch.inference_mode():
-        inputs = {name: torch.from_numpy(value).to(device) for name, value in batch.items()}
-        return model(**inputs).float().cpu().numpy()

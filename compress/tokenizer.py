@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.errors import EncoderError
+from compress.threads import all_threads
 
 Ids = NDArray[np.int32]
 Batch = dict[str, NDArray[np.int64]]
@@ -51,9 +52,14 @@ class Tokenizer:
         return int(self.inner.get_vocab_size(with_added_tokens=True))
 
     def encode(self, texts: Sequence[str], threads: int = 0) -> list[TokenIds]:
-        """Token ids of each text, cut at max_tokens, special tokens included. threads=1 keeps Rust on this thread."""
-        # read by the Rust side at each call; whoever measures one thread must get one
-        os.environ["TOKENIZERS_PARALLELISM"] = "false" if threads == 1 else "true"
+        """Token ids of each text, cut at max_tokens, special tokens included.
+
+        threads: 0 or all there are use the process's one Rust pool; with fewer Rust stays on this thread, because the
+        pool cannot be made smaller for one call.
+        """
+        _bound_pool()
+        # read by the Rust side at each call
+        os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads == 0 or threads >= all_threads() > 1 else "false"
         encodings = self.inner.encode_batch_fast(list(texts))
         return [TokenIds(np.array(e.ids, np.int32), np.array(e.type_ids, np.int32)) for e in encodings]
 
@@ -68,6 +74,11 @@ class Tokenizer:
             ids[row, place], mask[row, place], types[row, place] = item.ids, 1, item.types
         batch = {"input_ids": ids, "attention_mask": mask}
         return batch | {"token_type_ids": types} if self.needs_types else batch
+
+
+def _bound_pool() -> None:
+    """Bounds Rust's pool to the cores this process may use; it is read once, when the pool's first work comes."""
+    os.environ.setdefault("RAYON_NUM_THREADS", str(all_threads()))
 
 
 def open_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
@@ -94,16 +105,24 @@ def open_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
 
 def save_pretrained_tokenizer(source: Path, target: Path, max_tokens: int) -> Tokenizer:
     """Copies a pretrained tokenizer into `target` in the fast format; slow-only ones are converted by transformers."""
+    _save(read_pretrained_tokenizer(source), target, max_tokens)
+    return open_tokenizer(target, max_tokens)
+
+
+def read_pretrained_tokenizer(source: Path) -> Any:
+    """transformers' tokenizer of a pretrained model. Raises EncoderError where there is none, or only a slow one."""
     from transformers import AutoTokenizer
 
     try:
-        loaded = AutoTokenizer.from_pretrained(str(source), local_files_only=True)
-    except (OSError, ValueError, ImportError) as error:
+        loaded = AutoTokenizer.from_pretrained(str(source), local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # the Rust side and the converters raise plain Exception
         raise EncoderError(f"no tokenizer can be read from {source}: {error}") from error
     if not getattr(loaded, "is_fast", False):
         raise EncoderError(f"{source} has only a slow Python tokenizer; one with a tokenizer.json is needed.")
-    _save(loaded, target, max_tokens)
-    return open_tokenizer(target, max_tokens)
+    # where a folder holds no vocabulary, transformers makes a tokenizer of special tokens alone
+    if len(loaded) <= len(set(loaded.all_special_tokens)):
+        raise EncoderError(f"{source} holds no tokenizer. Put its tokenizer.json there, or name another model.")
+    return loaded
 
 
 def train_wordpiece(texts: Sequence[str], size: int, lowercase: bool, target: Path, max_tokens: int) -> Tokenizer:
@@ -156,6 +175,7 @@ def _wordpiece_vocabulary(rules: Any, texts: Sequence[str], size: int, special: 
     )
     scratch = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token=special[1]))
     scratch.normalizer, scratch.pre_tokenizer = rules.normalizer, rules.pre_tokenizer
+    _bound_pool()
     scratch.train_from_iterator(texts, trainer)
     return dict(scratch.get_vocab(with_added_tokens=True))
 

@@ -1,6 +1,7 @@
 """Artifacts are whole or not there, verified before they are read; a folder belongs to one run at a time."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,9 @@ from compress.artifact import (
     Decision,
     Manifest,
     open_artifact,
+    read_json,
     read_manifest,
+    recover,
     run_lock,
     seal,
     sha256_file,
@@ -120,6 +123,46 @@ def test_leftovers_of_a_killed_run_are_cleared_by_the_next_one(tmp_path: Path) -
     write_artifact(tmp_path / "teacher", FILES)
     assert [path.name for path in tmp_path.iterdir()] == ["teacher"]
     assert set(contents(tmp_path / "teacher")) == {*FILES, "manifest.json"}
+
+
+def test_a_whole_artifact_that_only_lacks_its_name_is_taken_and_the_newer_first(tmp_path: Path) -> None:
+    final, newer, older = (tmp_path / name for name in ("teacher", ".teacher.writing", ".teacher.old"))
+    new, old = (write_artifact(path, {"model.bin": content}).digest for path, content in ((newer, b"n"), (older, b"o")))
+    recover(final)
+    assert open_artifact(final).digest == new
+    assert [path.name for path in tmp_path.iterdir()] == ["teacher"]
+    final.rename(older)
+    newer.mkdir()
+    (newer / "half.bin").write_bytes(b"half")
+    with pytest.raises(ZeroDivisionError), writing(final):
+        raise ZeroDivisionError  # the new one fails: the old one is there again
+    assert open_artifact(final).digest == new != old
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("compress.artifact.os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(tmp_path / "report.json", "{}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_file_is_on_disk_before_the_artifact_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("compress.artifact.os.fsync", lambda file: synced.append(os.fstat(file).st_ino))
+    final = write_artifact(tmp_path / "teacher", FILES).path
+    assert {path.stat().st_ino for path in final.iterdir()} <= set(synced)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff"])
+def test_json_that_is_missing_or_damaged_reads_as_nothing(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "a.json").write_bytes(content)
+    assert read_json(tmp_path / "a.json") is None
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:

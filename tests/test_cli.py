@@ -1,14 +1,17 @@
 """The command line from outside: what a run leaves behind, what runs again, what is said when something is wrong."""
 
+import contextlib
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ import pytest
 from compress.artifact import open_artifact, run_lock, sha256_file
 from compress.errors import ParityError
 from compress.recipe.recipe import Evaluate
+from compress.run_folder import run_folder
 
 LABELS = ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate")
 STAGES = ("teacher", "student", "pruned", "student-onnx", "student-fp16", "student-int8")
@@ -132,7 +136,10 @@ def test_the_rest_of_the_folder(tiny_run: Path) -> None:
     assert "cpu_features" in lock["environment"]
     assert "report.svg" in (tiny_run / "report.md").read_text(encoding="utf-8")
     assert (tiny_run / "report.svg").read_bytes().startswith(b"<?xml")
-    assert not list((tiny_run / "work").iterdir())  # nothing half-done
+    # nothing half-done, nothing that only this run needed
+    assert {path.name for path in tiny_run.iterdir()} == {
+        ".compress-run", ".lock", "artifacts", "cache", "recipe.lock", "report.json", "report.md", "report.svg",
+    }  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------------------------- running again
@@ -178,9 +185,10 @@ def test_changed_measuring_runs_no_stage(done: Path, recipe: Path, command: Comm
 def test_a_report_that_was_changed_is_written_again(done: Path, recipe: Path, command: Command) -> None:
     whole = (done / "report.json").read_bytes()
     (done / "report.json").write_bytes(whole[:100])
+    made_by = json.loads(whole) | {"command": f"compress run {recipe} --out {done}"}
     ended = command("run", recipe, "--out", done)
     assert ended.code == 0, ended.err
-    assert (done / "report.json").read_bytes() == whole
+    assert json.loads((done / "report.json").read_bytes()) == made_by
 
 
 # ---------------------------------------------------------------------------------------------------- check and plan
@@ -370,7 +378,7 @@ def test_predicting_with_onnx_or_tfidf_imports_no_torch(tiny_run: Path) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     small = Evaluate(rounds=5, max_seconds=1, resamples=100, batch_sizes=(1,), threads=(1,), devices="cpu")
-    monkeypatch.setattr("compress.pipeline.Evaluate", lambda: small)
+    monkeypatch.setattr("compress.judge.Evaluate", lambda: small)
 
 
 @pytest.mark.usefixtures("quick")
@@ -402,6 +410,22 @@ def test_without_a_teacher_there_is_no_speedup(
     assert ended.code == 0, ended.err
     (candidate,) = json.loads((tmp_path / "j" / "report.json").read_bytes())["candidates"]
     assert candidate["latency"][0]["speedup_vs_teacher"] is None
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_evaluation_leaves_the_files_of_others_alone_and_waits_for_no_one(
+    tiny_run: Path, comment_files: Path, command: Command, tmp_path: Path
+) -> None:
+    mine, busy = tmp_path / "mine", tmp_path / "busy"
+    mine.mkdir()
+    (mine / "report.md").write_text("mine")
+    arguments = ("evaluate", tiny_run / "artifacts" / "tfidf", "--data", comment_files / "test.csv", "--out")
+    assert "holds files that compress did not write" in one_paragraph(command(*arguments, mine))
+    assert [path.name for path in mine.iterdir()] == ["report.md"]
+    with run_folder(busy, "evaluate"):
+        assert "another run is working in" in one_paragraph(command(*arguments, busy))
+    assert command(*arguments, busy).code == 0
+    assert f"    compress evaluate {arguments[1]} --data" in (busy / "report.md").read_text(encoding="utf-8")
 
 
 def test_evaluate_does_not_replace_the_report_of_a_run(done: Path, comment_files: Path, command: Command) -> None:
@@ -494,6 +518,60 @@ def test_train_rows_that_recur_in_test_are_counted_and_can_be_dropped(
 # ---------------------------------------------------------------------------------------------------- everything else
 
 
+def test_fresh_in_a_folder_of_ones_own_deletes_nothing(
+    tmp_path: Path, recipe: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cache", "work"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine").write_text("mine")
+    before = snapshot(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert "holds files that compress did not write" in one_paragraph(command("run", recipe, "--out", ".", "--fresh"))
+    assert snapshot(tmp_path) == before
+
+
+def test_notes_on_the_data_are_shown_before_hours_are_spent(
+    tmp_path: Path, comments: Path, recipe: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_steps(*_: object) -> None:
+        raise ParityError("hours later")
+
+    monkeypatch.setattr("compress.pipeline._run_steps", run_steps)
+    shutil.copy(comments / "train.csv", comments / "test.csv")
+    ended = command("run", recipe, "--out", tmp_path / "out", "--set", f"vars.comments={comments}")
+    first, last = ended.err.splitlines()
+    assert first.startswith("note: 120 train rows recur in test set held_out"), first
+    assert last == "error: hours later"
+
+
+def test_plan_shows_what_a_fresh_run_has_still_to_make(done: Path, recipe: Path, command: Command) -> None:
+    (done / ".fresh.json").write_text('["student-int8"]')
+    assert re.search(r"student-int8 .* to run ", command("plan", recipe, "--out", done).out)
+
+
+def test_scripts_report_nothing_home_either(tiny_run: Path) -> None:
+    names = ("HF_HUB_DISABLE_TELEMETRY", "HF_UPDATE_DOWNLOAD_COUNTS")
+    code = (
+        "import os, sys, compress; compress.open_predictor(sys.argv[1])\n"
+        "from huggingface_hub import constants\n"
+        f"print(constants.HF_HUB_DISABLE_TELEMETRY, [os.environ[name] for name in {names}])"
+    )
+    bare = {name: value for name, value in os.environ.items() if name not in {*names, "DO_NOT_TRACK"}}
+    said = subprocess.check_output([sys.executable, "-c", code, tiny_run / "artifacts" / "tfidf"], text=True, env=bare)
+    assert said == "True ['1', '0']\n"
+
+
+def test_no_library_warns_the_user(failing: Command, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_recipe(*_: object) -> None:
+        warnings.warn("a library's advice", UserWarning, stacklevel=1)
+        raise ParityError("the end")
+
+    monkeypatch.setattr("compress.recipe.load.load_recipe", load_recipe)
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        assert command("check", "x").err == "error: the end\n"
+
+
 def test_an_unknown_key_stops_a_run_before_it_starts(done: Path, recipe: Path, command: Command) -> None:
     before = snapshot(done)
     message = one_paragraph(command("run", recipe, "--out", done, "--set", "stages.student.epoch=1"))
@@ -505,7 +583,7 @@ def test_a_hub_id_without_a_network_stops_a_run_at_once(done: Path, recipe: Path
     before = snapshot(done)
     started = time.monotonic()
     ended = command("run", recipe, "--out", done, "--set", "stages.student.student={encoder: someone/model}")
-    assert "someone/model is no folder here and not in the hub cache" in one_paragraph(ended)
+    assert "someone/model is no folder here and not whole in the hub cache" in one_paragraph(ended)
     assert time.monotonic() - started < 5
     assert snapshot(done) == before
 
@@ -608,6 +686,41 @@ def test_a_parity_error_is_no_fault_of_the_user(failing: Command, command: Comma
 def test_a_file_that_cannot_be_written_is_the_machines(failing: Command, command: Command) -> None:
     failing(PermissionError(13, "Permission denied", "/x"))
     assert "Permission denied: '/x'" in one_paragraph(command("check", "x"))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "this machine's memory is full. Give the stage a smaller batch_size"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "this machine's memory is full"),
+        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA: tried"), "the GPU's memory is full. Give the stage a"),
+        (OSError(28, "No space left on device"), "the disk is full. Free some space, or give --out a folder on"),
+        (OSError(28, "No space left on device", "/x/y"), r"the disk is full (writing /x/y). Free some space"),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), "the disk is full. Free"),
+        (EOFError("Compressed file ended"), "a file ends before its content does (Compressed file ended): it was not"),
+    ],
+)  # fmt: skip
+def test_what_the_machine_lacks_is_said_with_a_next_step(
+    failing: Command, command: Command, error: Exception, said: str
+) -> None:
+    failing(error)
+    message = one_paragraph(command("check", "x")).strip()
+    assert message.startswith(f"error: {said}")
+    assert "Interrupted" not in message
+
+
+@pytest.mark.parametrize("rows", [3, 5000])
+def test_a_reader_that_has_enough_is_no_fault(tiny_run: Path, rows: int) -> None:
+    code = "import sys; from compress.cli import main; main()"
+    arguments = [sys.executable, "-c", code, "predict", str(tiny_run / "artifacts" / "tfidf")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(arguments, **pipes) as process:  # type: ignore[call-overload]
+        process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):  # it ends as soon as it could not write
+            process.stdin.write(b"a rotten thing\n" * rows)
+            process.stdin.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
 
 
 def test_debug_gives_the_traceback(failing: Command, command: Command) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import time
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_a_cell_that_is_no_label_is_named_with_file_line_and_column(tmp_path: Pa
 def test_a_missing_column_lists_those_there_and_the_likely_one(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", [("x", 0, 1)], header=("Comment_text", "rude", "thread"))
     assert message(path) == (
-        f"{path}: no column 'comment_text' (did you mean 'Comment_text'?); it has Comment_text, rude, thread"
+        f"{path}: no column 'comment_text'; it has Comment_text, rude, thread; did you mean Comment_text?"
     )
 
 
@@ -52,7 +53,8 @@ def test_an_unknown_class_is_named_with_the_likely_one(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", [("x", "World"), ("y", "Sprot")], header=("text", "class"))
     text = message(path, NEWS)
     assert "line 3" in text
-    assert "'Sprot', not among the classes (did you mean 'Sport'?) of task.labels (World, Sport)" in text
+    assert "'Sprot', not among the classes of task.labels (World, Sport); add it" in text
+    assert text.endswith("; did you mean Sport?")
 
 
 def test_a_label_never_positive_in_train_is_an_error(tmp_path: Path) -> None:
@@ -143,6 +145,45 @@ def test_damaged_zip_and_parquet_say_so(tmp_path: Path) -> None:
     assert "not a whole parquet file" in message(tmp_path / "a.parquet")
 
 
+LOCAL, CENTRAL = b"PK\x03\x04", b"PK\x01\x02"  # a zip member's two headers
+
+
+def zipped(path: Path, kind: int, damage: Sequence[tuple[bytes, int, int]]) -> Path:
+    """A one-member zip of a good table; damage: (header, offset of a byte from it, what the byte is XORed with)."""
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        archive.writestr("a.csv", "comment_text,rude,threat\n" + "x,0,1\n" * 100)
+    content = bytearray(path.read_bytes())
+    for header, offset, bits in damage:
+        content[content.index(header) + offset] ^= bits
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "damage", "said"),
+    [
+        (zipfile.ZIP_STORED, [(CENTRAL, 16, 1)], "not a whole zip file (Bad CRC-32"),
+        (zipfile.ZIP_STORED, [(CENTRAL, 22, 1), (CENTRAL, 26, 1)], "not a whole zip file"),  # 65 kB more than there are
+        (zipfile.ZIP_DEFLATED, [(LOCAL, 40, 0xFF)], "not a whole zip file"),
+        (zipfile.ZIP_LZMA, [(LOCAL, 50, 0xFF)], "not a whole zip file"),
+        (zipfile.ZIP_BZIP2, [(LOCAL, 50, 0xFF)], "cannot be read"),
+        (zipfile.ZIP_STORED, [(LOCAL, 6, 1), (CENTRAL, 8, 1)], "is encrypted; unpack it"),
+        (zipfile.ZIP_STORED, [(LOCAL, 8, 97), (CENTRAL, 10, 97)], "packed in a way that is not read here"),
+    ],
+)
+def test_a_damaged_or_locked_member_of_a_zip_says_so(
+    tmp_path: Path, kind: int, damage: Sequence[tuple[bytes, int, int]], said: str
+) -> None:
+    assert len(read_labelled(zipped(tmp_path / "good.csv.zip", kind, []), TASK)) == 100
+    path = zipped(tmp_path / "a.csv.zip", kind, damage)
+    assert message(path).startswith(f"{path}: {said}")
+
+
+def test_a_damaged_parquet_file_in_a_zip_says_so(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.csv.zip", zipfile.ZIP_STORED, [(CENTRAL, 16, 1)]).rename(tmp_path / "a.parquet.zip")
+    assert message(path).startswith(f"{path}: not a whole")
+
+
 def test_a_folder_that_is_not_there_says_how_to_name_it(tmp_path: Path) -> None:
     assert "--set data.dir=DIR" in folder_message(Data(dir=str(tmp_path / "none")))
 
@@ -177,7 +218,7 @@ def test_a_test_set_with_no_scored_row_is_an_error(tmp_path: Path) -> None:
 
 def test_builtin_comments_know_their_labels_and_their_task() -> None:
     strange = TASK.model_copy(update={"labels": ("toxik",)})
-    assert "(did you mean 'toxic'?)" in folder_message(Data(builtin="comments"), strange)
+    assert "; did you mean toxic?" in folder_message(Data(builtin="comments"), strange)
     assert "multi_label" in folder_message(Data(builtin="comments"), NEWS)
 
 
@@ -218,7 +259,9 @@ def test_a_hub_dataset_is_read_by_its_class_names(tmp_path: Path, monkeypatch: p
             "test": str(tmp_path / "t.csv"),
         }
     )
+    monkeypatch.setattr(datasets.config, "HF_UPDATE_DOWNLOAD_COUNTS", True)
     splits = load_splits(data, NEWS, seed=1)
+    assert not datasets.config.HF_UPDATE_DOWNLOAD_COUNTS  # nobody is told
     assert splits.train.texts == ("cup", "")
     assert splits.train.targets.tolist() == [[0, 1], [1, 0]]
     assert any("not pinned" in note for note in splits.notes)

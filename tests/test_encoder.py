@@ -10,15 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from compress.classifier import Classifier, forward, pool
 from compress.encoder import (
-    Classifier,
     Pretrained,
     build_classifier,
     build_tiny,
-    forward,
     load_classifier,
     open_pretrained,
-    pool,
     reorder_outputs,
     save_classifier,
     stored_labels,

@@ -49,10 +49,39 @@ def test_only_features_that_matter_are_kept(
     assert environment.cpu_features() == features
 
 
+@pytest.mark.parametrize(
+    ("version", "driver"),
+    [
+        (
+            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\nGCC: 12.2.0",
+            "550.54.15",
+        ),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  575.51  Release Build", "575.51"),
+        ("", None),
+    ],
+)
+def test_gpus_are_named_without_torch(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, driver: str | None
+) -> None:
+    for number in (1, 0):
+        place = tmp_path / "proc/driver/nvidia/gpus" / f"0000:0{number}:00.0"
+        place.mkdir(parents=True)
+        (place / "information").write_text(f"Model: \t\t NVIDIA H100 {number}\nIRQ:   \t\t 18\nGPU UUID: \t GPU-x\n")
+    (tmp_path / "proc/driver/nvidia/version").write_text(version)
+    monkeypatch.setattr(environment, "Path", lambda path: tmp_path / path.removeprefix("/"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    found = environment.environment.__wrapped__()
+    assert (found["gpu"], found["gpu_driver"]) == ("NVIDIA H100 0, NVIDIA H100 1", driver)
+    assert found["cuda_visible_devices"] == "1"
+
+
 def test_the_environment_is_plain_json_with_the_versions_behind_a_result() -> None:
     found = environment.environment()
     assert json.loads(json.dumps(found)) == found
-    assert set(found) == {"cpu", "cpu_features", "cores", "memory_gb", "system", "python", "libraries"}
+    assert set(found) == {
+        "cpu", "cpu_features", "cores", "memory_gb", "gpu", "gpu_driver", "cuda_visible_devices", "system", "python",
+        "libraries",
+    }  # fmt: skip
     libraries = found["libraries"]
     assert isinstance(libraries, dict)
     assert {"torch", "transformers", "onnx", "numpy"} <= set(libraries)

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -170,6 +171,28 @@ def test_bad_input_is_refused():
     model = fitted()
     with pytest.raises(InvalidInputError, match="do not fit"):
         TfidfModel(model.labels, False, model.blocks, model.weights[1:], model.bias, 1.0)
+
+
+def test_long_texts_stay_on_the_calling_thread(tmp_path: Path) -> None:
+    """BLAS threads a product of this size, whatever the caller was asked for; its workers would use CPU time."""
+    code = """if 1:
+        import os, time
+        import numpy as np
+        from eval.baseline import TermBlock, TfidfModel
+        terms = sorted(f"w{i:05d}" for i in range(20000))
+        block = TermBlock("word", (1, 1), tuple(terms), np.ones(20000, np.float32))
+        random = np.random.default_rng(0)
+        weights, bias = random.random((20000, 2), np.float32), np.zeros(2, np.float32)
+        model = TfidfModel(("a", "b"), False, (block,), weights, bias, 1.0)
+        text = " ".join(terms)
+        expected = (np.ones(20000) / np.sqrt(20000)) @ model.weights.astype(np.float64)
+        np.testing.assert_allclose(model.predict_logits([text])[0], expected, rtol=1e-4)
+        own, all_ = time.thread_time(), time.process_time()
+        for _ in range(20):
+            model.predict_logits([text])
+        own, all_ = time.thread_time() - own, time.process_time() - all_
+        assert all_ < 1.05 * own + 0.01, (own, all_)"""
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "4"})
 
 
 def test_predicting_imports_no_scikit_learn():

@@ -65,6 +65,7 @@ def report(latencies=None, ids=("teacher", "tfidf", "student"), **changes):
         "recipe": {"seed": 13},
         "environment": {"cpu": "Xeon", "versions": {"numpy": "2"}},
         "notes": ("synthetic",),
+        "command": "compress run tiny --set a=1",
     }
     return Report(
         **{"name": "tiny", "candidates": measured, "teacher_id": "teacher", "first_set": "main"} | facts | changes
@@ -141,7 +142,9 @@ def test_report_json_has_the_promised_shape():
     document = report().to_json()
     assert document["schema_version"] == 1
     assert document["teacher"] == "teacher"
-    assert set(document) == {"schema_version", "name", "recipe", "environment", "notes", "teacher", "candidates"}
+    assert set(document) == {
+        "schema_version", "name", "command", "recipe", "environment", "notes", "teacher", "candidates",
+    }  # fmt: skip
     first = document["candidates"][2]
     sizes = {"size_bytes", "model_bytes", "size_gzip_bytes", "parameters", "zeros_share"}
     assert set(first) == {"id", "stage", "format", *sizes, "quality", "quality_by_set", "latency"}
@@ -224,7 +227,8 @@ def test_one_setting_for_the_whole_table():
 def test_markdown_holds_every_part_notes_first():
     text = render_markdown(report(), "report.svg")
     parts = ["# tiny", "> **Note:** synthetic", "## Comparison", "](report.svg)", "## F1 by label: main"]
-    parts += ["## F1 by label: more", "## Latency", "## How to read it", "compress run tiny", "- cpu: Xeon"]
+    parts += ["## F1 by label: more", "## Latency", "## How to read it", "    compress run tiny --set a=1"]
+    parts += ["- cpu: Xeon"]
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
     assert "| student | cpu | onnxruntime | 2 | 32 | 50 | 20.0 | 30.0 | – | 500 | 4.00× (3.90–4.20) |" in text

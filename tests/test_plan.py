@@ -10,7 +10,7 @@ import pytest
 from compress.artifact import Manifest, library_versions, open_artifact, seal, writing
 from compress.errors import ArtifactError, EncoderError
 from compress.inputs import DataFacts
-from compress.plan import Plan, artifact_path, cached_artifact, encoder_reference, make_plan
+from compress.plan import Plan, artifact_path, cached_artifact, encoder_reference, make_plan, max_tokens_of
 from compress.recipe.load import load_recipe
 from compress.recipe.recipe import Recipe
 
@@ -136,7 +136,7 @@ def test_another_version_of_a_library_runs_the_stages_that_use_it(
         return library_versions(names) | ({"onnxruntime": "0.0.1"} if "onnxruntime" in names else {})
 
     monkeypatch.setattr("compress.plan.library_versions", versions)
-    assert to_run(make_plan(recipe(tmp_path), out, FACTS)) == ["int8", "fp16"]
+    assert to_run(make_plan(recipe(tmp_path), out, FACTS)) == ["onnx", "int8", "fp16"]
 
 
 def test_a_missing_result_runs_again_with_those_after_it(tmp_path: Path, out: Path) -> None:
@@ -157,6 +157,29 @@ def test_a_damaged_result_is_told_not_used(tmp_path: Path, out: Path) -> None:
     with pytest.raises(ArtifactError, match=r"onnx/model\.bin is damaged: its sha256 is"):
         make_plan(recipe(tmp_path), out, FACTS)
     assert to_run(make_plan(recipe(tmp_path), out, FACTS, fresh=True)) == list(IDS)
+
+
+def test_a_result_of_another_version_of_the_project_is_no_damage(tmp_path: Path, out: Path) -> None:
+    manifest = artifact_path(out, "onnx") / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"schema_version": 0, "gone": 1}))
+    assert to_run(make_plan(recipe(tmp_path), out, FACTS)) == ["onnx", "int8", "fp16"]
+    manifest.write_text("{")
+    with pytest.raises(ArtifactError, match="damaged"):
+        make_plan(recipe(tmp_path), out, FACTS)
+
+
+def test_max_tokens_come_down_from_the_teacher(tmp_path: Path, encoder: Path) -> None:
+    changed = recipe(tmp_path, "stages.teacher.max_tokens=48", "stages.student.student.max_tokens=null")
+    tokens: dict[str, int | None] = {}
+    for stage in changed.all_stages:
+        tokens[stage.id] = max_tokens_of(stage, tokens)
+    assert tokens == {"tfidf": None} | dict.fromkeys(IDS[1:], 48)
+    # each position more is 16 numbers of 4 bytes
+    sizes = [
+        {step.stage.id: step.forecast_bytes for step in make_plan(one, tmp_path / "no", FACTS).steps}["student"]
+        for one in (recipe(tmp_path), changed)
+    ]
+    assert (sizes[1] or 0) - (sizes[0] or 0) == (48 - 32) * 16 * 4
 
 
 def test_forecasts_before_and_sizes_after(tmp_path: Path, out: Path) -> None:

@@ -1,17 +1,27 @@
 """Pretrained models are found where the recipe says, or the error says at once what to do."""
 
 import hashlib
+import io
+import json
 import shutil
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import constants
 
 from compress.errors import EncoderError
-from compress.pretrained import find_pretrained, local_weights_bytes, pretrained_identity, weights_sha256
+from compress.pretrained import (
+    check_weights,
+    find_pretrained,
+    local_weights_bytes,
+    pin_notes,
+    pretrained_identity,
+    weights_sha256,
+)
 
 Encoders = Callable[[str], Path]
 
@@ -22,6 +32,7 @@ def model(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / "tokenizer.json").write_text("{}")
     return folder
 
 
@@ -44,7 +55,7 @@ def test_a_folder_is_itself(tiny_encoder: Encoders) -> None:
 
 def test_a_package_lends_its_folder_without_being_run(package: str, model: Path) -> None:
     folder = find_pretrained(f"package:{package}/inner")
-    assert weights_sha256(folder) == weights_sha256(model)
+    assert weights_sha256(str(folder), None) == weights_sha256(str(model), None)
     assert package not in sys.modules
 
 
@@ -97,15 +108,95 @@ def test_a_hub_id_without_a_network_fails_at_once(monkeypatch: pytest.MonkeyPatc
     assert time.monotonic() - started < 5
 
 
-def test_a_model_in_the_hub_cache_needs_no_network(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Path
-) -> None:
+def in_hub_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Path) -> Path:
+    """Lays `model` into a hub cache as someone/model and returns its folder there."""
     stored = tmp_path / "hub" / "models--someone--model"
     shutil.copytree(model, stored / "snapshots" / "abc")
     (stored / "refs").mkdir()
     (stored / "refs" / "main").write_text("abc")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    assert weights_sha256(find_pretrained("someone/model")) == weights_sha256(model)
+    return stored / "snapshots" / "abc"
+
+
+def test_a_model_in_the_hub_cache_needs_no_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Path
+) -> None:
+    in_hub_cache(monkeypatch, tmp_path, model)
+    assert weights_sha256(str(find_pretrained("someone/model")), None) == weights_sha256(str(model), None)
+    assert pin_notes("someone/model", None) == (
+        "someone/model is not pinned: the hub may hold other weights another day; pin it with revision: abc",
+    )
+    assert pin_notes("someone/model", "abc") == pin_notes(str(model), None) == ()
+
+
+@pytest.mark.parametrize("missing", ["tokenizer.json", "config.json", "model-2.safetensors", "both"])
+def test_a_download_that_was_interrupted_is_fetched_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Path, missing: str
+) -> None:
+    for name in ("model-1.safetensors", "model-2.safetensors"):
+        (model / name).write_bytes(b"part")
+    (model / "model.safetensors").unlink()
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (model / "model.safetensors.index.json").write_text(json.dumps(index))
+    stored = in_hub_cache(monkeypatch, tmp_path, model)
+    assert find_pretrained("someone/model") == stored
+    (stored / ("model.safetensors.index.json" if missing == "both" else missing)).unlink()
+    with pytest.raises(EncoderError, match="not whole in the hub cache"):
+        find_pretrained("someone/model")
+
+
+class Terminal(io.StringIO):
+    """Says that somebody is watching."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_download_takes_the_top_folder_alone_and_shows_its_progress(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Path
+) -> None:
+    from fnmatch import fnmatch
+
+    asked: list[Any] = []
+
+    def download(name: str, **options: Any) -> str:
+        if options.get("local_files_only"):
+            raise FileNotFoundError
+        asked.append((options["ignore_patterns"], options["tqdm_class"]))
+        return str(model)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    monkeypatch.setattr("compress.pretrained._probe", lambda *arguments: None)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    assert find_pretrained("someone/model") == model
+    ((ignored, bar),) = asked
+    assert [name for name in ("model.safetensors", "onnx/model.json") if any(fnmatch(name, p) for p in ignored)] == [
+        "onnx/model.json"
+    ]
+    # nothing where output goes to a file; a terminal sees the bar
+    assert [bool(bar(total=1, file=file).disable) for file in (io.StringIO(), Terminal())] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [("none", r"has no model\.safetensors; pickled"), ("torn", "cannot be read"), ("shard", "lacks model-2")],
+)
+def test_weights_are_looked_at_before_they_are_needed(
+    tmp_path: Path, tiny_encoder: Encoders, damage: str, said: str
+) -> None:
+    folder = shutil.copytree(tiny_encoder("bert"), tmp_path / "copy")
+    check_weights(folder)
+    weights = folder / "model.safetensors"
+    if damage == "torn":
+        weights.write_bytes(weights.read_bytes()[:-100])
+    elif damage == "shard":
+        weights.rename(folder / "model-1.safetensors")
+        index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    else:
+        weights.rename(folder / "pytorch_model.bin")
+    with pytest.raises(EncoderError, match=said):
+        check_weights(folder)
 
 
 def test_the_identity_of_a_folder_is_its_content(tmp_path: Path, model: Path) -> None:

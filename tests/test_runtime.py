@@ -10,8 +10,9 @@ import torch
 
 from compress.artifact import open_artifact
 from compress.runtime import open_predictor
-from compress.runtime.base import all_threads
 from compress.runtime.footprint import footprint
+from compress.threads import all_threads
+from compress.tokenizer import open_tokenizer
 
 STAGES = ("teacher", "student", "pruned", "student-onnx", "student-fp16", "student-int8", "tfidf")
 TEXTS = ("you are a numpty", "", "the map " * 200, "\U0001f600 \u4e2d\u6587 na\u00efve", "x")
@@ -72,6 +73,20 @@ def test_threads_are_bound_at_every_call(tiny_run: Path, threads: int, monkeypat
         assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
     finally:
         torch.set_num_threads(before)
+
+
+def test_fewer_threads_than_all_tokenize_on_one(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compress.tokenizer.all_threads", lambda: 8)
+    monkeypatch.delenv("RAYON_NUM_THREADS", raising=False)
+    tokenizer = open_tokenizer(tiny_run / "artifacts" / "teacher", 32)
+    for threads, parallel in ((1, "false"), (2, "false"), (8, "true"), (9, "true"), (0, "true")):
+        monkeypatch.setenv("TOKENIZERS_PARALLELISM", "before")
+        tokenizer.encode(TEXTS, threads)
+        assert os.environ["TOKENIZERS_PARALLELISM"] == parallel
+    assert os.environ["RAYON_NUM_THREADS"] == "8"
+    monkeypatch.setenv("RAYON_NUM_THREADS", "3")
+    tokenizer.encode(TEXTS)
+    assert os.environ["RAYON_NUM_THREADS"] == "3"
 
 
 def test_all_threads_is_what_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:

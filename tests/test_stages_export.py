@@ -10,7 +10,8 @@ import pytest
 from onnx import numpy_helper
 
 from compress.artifact import open_artifact
-from compress.encoder import forward, load_classifier
+from compress.classifier import forward
+from compress.encoder import load_classifier
 from compress.errors import ParityError
 from compress.recipe.stages import Export, Finetune
 from compress.runtime import open_predictor
@@ -28,8 +29,10 @@ BOUND = (0.5, 0.5)
 def traced_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """The young exporter fails, as it does on some architectures."""
 
-    def fail(*arguments: Any) -> None:
-        raise RuntimeError("no such overload")
+    def fail(model: Any, inputs: Any, path: Path) -> None:
+        for name in (path.name, f"{path.name}.data"):
+            (path.parent / name).write_bytes(b"half")
+        raise RuntimeError("no such overload\nand a page of graph")
 
     monkeypatch.setattr(export, "_export_dynamo", fail)
 
@@ -77,7 +80,8 @@ def test_the_graph_has_the_names_that_others_look_for(tiny_run: Path) -> None:
     assert [path.name for path in folder.glob("model*")] == ["model.onnx"]  # no second file with the weights
     for name in ("config.json", "decision.json", "tokenizer.json", "tokenizer_config.json"):
         assert (folder / name).read_bytes() == (tiny_run / "artifacts" / "student" / name).read_bytes()
-    (note,) = open_artifact(folder).manifest.notes
+    how, note = open_artifact(folder).manifest.notes
+    assert how.startswith("exported by")
     assert note.startswith("ONNX equals torch on 80 validation texts")
 
 
@@ -97,6 +101,10 @@ def test_the_older_exporter_does_as_well(
     made = workshop.make(export.run, CONFIG, parent=parent)
     assert capfd.readouterr() == ("", "")
     check_everywhere(parent.path, made.path)
+    assert made.manifest.notes[0] == (
+        "exported by torch's tracer, because transformers' exporter failed: RuntimeError: no such overload"
+    )
+    assert [path.name for path in made.path.glob("model*")] == ["model.onnx"]
     weights = footprint(parent).parameters
     assert weights <= footprint(made).parameters <= 1.02 * weights
 
@@ -119,7 +127,7 @@ def test_a_file_that_answers_otherwise_is_not_kept(
     workshop: Any, tiny_run: Path, monkeypatch: pytest.MonkeyPatch, by: float
 ) -> None:
     exported = tiny_run / "artifacts" / "student-onnx" / "model.onnx"
-    monkeypatch.setattr(export, "write_onnx", lambda model, batch, path: changed(exported, path, by))
+    monkeypatch.setattr(export, "write_onnx", lambda model, batch, path: changed(exported, path, by) or "by hand")
     parent = open_artifact(tiny_run / "artifacts" / "student")
     with pytest.raises(ParityError, match=r"differ from torch's by up to .* Nothing was kept"):
         workshop.make(export.run, CONFIG, parent=parent)
@@ -128,7 +136,7 @@ def test_a_file_that_answers_otherwise_is_not_kept(
 
 def test_an_unchanged_file_is_kept(workshop: Any, tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     exported = tiny_run / "artifacts" / "student-onnx" / "model.onnx"
-    monkeypatch.setattr(export, "write_onnx", lambda model, batch, path: changed(exported, path, 0.0))
+    monkeypatch.setattr(export, "write_onnx", lambda model, batch, path: changed(exported, path, 0.0) or "by hand")
     made = workshop.make(export.run, CONFIG, parent=open_artifact(tiny_run / "artifacts" / "student"))
     assert (made.manifest.format, made.manifest.max_tokens) == ("onnx", 32)
 

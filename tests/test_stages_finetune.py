@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from compress.errors import EncoderError
 from compress.recipe.stages import Finetune
 from compress.runtime import open_predictor
 from compress.stages import finetune
@@ -47,7 +49,7 @@ def test_other_architectures_learn_too(workshop: Any, tiny_encoder: Encoder, fam
 
 def test_a_small_encoder_from_scratch_learns_too(workshop: Any) -> None:
     shape = {"layers": 1, "width": 32, "heads": 2, "tokenizer": {"type": "wordpiece", "size": 250}}
-    artifact = workshop.make(finetune.run, config(shape, epochs=8, batch_size=8, learning_rate=5e-3))
+    artifact = workshop.make(finetune.run, config(shape, pooling="own", epochs=8, batch_size=8, learning_rate=5e-3))
     assert np.mean(areas(artifact, workshop.splits.tests["test"])) > 0.9
     assert artifact.manifest.max_tokens == 32
 
@@ -122,3 +124,47 @@ def test_early_stopping_scores_on_validation(workshop: Any, tiny_encoder: Encode
     assert max(told) < 30 * 15
     record = json.loads((workshop.folder / "work-t" / "best.json").read_text())
     assert np.mean(areas(artifact, workshop.splits.validation)) == pytest.approx(record["score"], abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["multi_label", "single_label"])
+@pytest.mark.parametrize("early_stopping", [None, 1])
+def test_a_training_that_diverged_is_not_kept(
+    workshop: Any, tiny_encoder: Encoder, monkeypatch: pytest.MonkeyPatch, kind: str, early_stopping: int | None
+) -> None:
+    from compress.errors import TrainingError
+    from compress.train import finish
+
+    single = dataclasses.replace(workshop, task=workshop.task.model_copy(update={"type": kind}))
+
+    def undefined(*arguments: Any) -> Any:
+        logits = np.zeros((80, 6), np.float32)
+        logits[3, 1] = np.nan
+        return logits
+
+    monkeypatch.setattr(finish, "model_logits", undefined)
+    said = (
+        r"stages\.t: training diverged: .* 1 of 80 validation texts .* Nothing was kept; lower learning_rate \(0\.001\)"
+    )
+    with pytest.raises(TrainingError, match=said):
+        single.make(finetune.run, config(str(tiny_encoder("bert")), early_stopping=early_stopping))
+    assert list((workshop.folder / "artifacts").iterdir()) == []
+
+
+def test_an_own_head_for_other_labels_is_made_anew(
+    workshop: Any, tiny_encoder: Encoder, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    given = shutil.copytree(tiny_encoder("distilbert"), tmp_path / "two")
+    two = AutoConfig.from_pretrained(str(given), num_labels=2)
+    AutoModelForSequenceClassification.from_config(two).save_pretrained(str(given))
+    capfd.readouterr()
+    made = workshop.make(finetune.run, config(str(given), pooling="own", epochs=0.1))
+    assert "size mismatch" not in "".join(capfd.readouterr())
+    weights = load_file(made.path / "model.safetensors")
+    assert weights["classifier.weight"].shape == (6, 32)
+    # the encoder itself must fit
+    config_file = given / "config.json"
+    config_file.write_text(config_file.read_text().replace('"hidden_dim": 64', '"hidden_dim": 48'))
+    with pytest.raises(EncoderError, match=r"have other sizes|do not fit"):
+        workshop.make(finetune.run, config(str(given), pooling="own", epochs=0.1))

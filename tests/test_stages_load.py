@@ -151,10 +151,28 @@ def test_artifacts_that_are_no_torch_model_or_damaged_are_refused(workshop: Any,
     shutil.copytree(teacher.path, copy)
     manifest = copy / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"format": "torch"', '"format": "onnx"'))
-    with pytest.raises(ArtifactError, match="is a onnx artifact; load needs torch"):
+    with pytest.raises(ArtifactError, match="is of format onnx; load needs a torch artifact"):
         workshop.make(load.run, config(copy))
     manifest.write_text((teacher.path / "manifest.json").read_text())
     (copy / "model.safetensors").write_bytes(b"x")
+    (copy / "config.json").rename(tmp_path / "config.json")
+    manifest.write_text(manifest.read_text().replace('"format": "torch"', '"format": "tfidf"'))
+    with pytest.raises(ArtifactError, match="is of format tfidf; load needs a torch artifact"):
+        workshop.make(load.run, config(copy))
+    (tmp_path / "config.json").rename(copy / "config.json")
+    manifest.write_text((teacher.path / "manifest.json").read_text())
     with pytest.raises(ArtifactError, match="damaged: its sha256"):
         workshop.make(load.run, config(copy))
+    assert not (workshop.folder / "artifacts" / "l").exists()
+
+
+def test_a_classifier_whose_answers_are_undefined_is_not_kept(workshop: Any, published: Path, tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    broken = shutil.copytree(published, tmp_path / "broken")
+    weights = load_file(broken / "model.safetensors")
+    weights["classifier.bias"][0] = np.nan
+    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(EncoderError, match=r"stages\.l: .* 80 of 80 validation texts are infinite or undefined"):
+        workshop.make(load.run, config(broken))
     assert not (workshop.folder / "artifacts" / "l").exists()

@@ -149,7 +149,8 @@ def test_recovery_mends_what_pruning_breaks(workshop: Any, teacher: Any) -> None
     truth = open_predictor(teacher).predict_proba(texts)
 
     def distance(**changes: Any) -> float:
-        made = workshop.make(prune.run, config(final_sparsity=0.9, **changes), parent=teacher, teacher=teacher)
+        given = config(final_sparsity=0.9, teacher="teacher", **changes)
+        made = workshop.make(prune.run, given, parent=teacher, teacher=teacher)
         return float(np.abs(open_predictor(made).predict_proba(texts) - truth).mean())
 
     assert distance(epochs=6, hardness=1.0, learning_rate=3e-3) < 0.7 * distance(epochs=0.1, learning_rate=1e-6)
@@ -220,3 +221,20 @@ def test_torchs_own_pruning_chooses_the_same_weights() -> None:
     torch_prune.global_unstructured([(layer, "weight") for layer in layers], torch_prune.L1Unstructured, amount=0.4)
     for layer, mask in zip(layers, ours, strict=True):
         assert torch.equal(layer.get_buffer("weight_mask"), mask)
+
+
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_what_an_earlier_pruning_took_out_stays_out(workshop: Any, teacher: Any, scope: str) -> None:
+    once = workshop.make(prune.run, config(id="once", final_sparsity=0.6, epochs=0.5), parent=teacher)
+    earlier = load_file(once.path / "model.safetensors")
+    names = pruned_names(earlier)
+    size = sum(earlier[name].size for name in names)
+    for sparsity in (0.3, 0.8):
+        made = workshop.make(prune.run, config(scope=scope, final_sparsity=sparsity, epochs=1), parent=once)
+        later = load_file(made.path / "model.safetensors")
+        assert all((later[name][earlier[name] == 0] == 0).all() for name in names)
+        zeros = sum(int((later[name] == 0).sum()) for name in names)
+        if sparsity == 0.3:
+            assert zeros == pytest.approx(0.6 * size, abs=1) if scope == "global" else zeros >= round(0.6 * size)
+        elif scope == "global":
+            assert zeros == round(0.8 * size)

@@ -158,6 +158,34 @@ def test_a_graph_that_does_not_answer_is_not_kept(
     assert list((workshop.folder / "artifacts").iterdir()) == []
 
 
+def test_overflow_on_the_tasks_own_texts_is_found(
+    workshop: Any, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two texts of our own may well be finite; a word that only the data have is not."""
+    texts = workshop.splits.validation.texts
+    asked: list[int] = []
+
+    def run(session: Any, batch: Any) -> np.ndarray:
+        asked.append(len(batch["input_ids"]))
+        logits = np.zeros((len(batch["input_ids"]), 6), np.float32)
+        logits[-1] = np.inf
+        return logits
+
+    monkeypatch.setattr(quantize, "run_session", run)
+    with pytest.raises(ParityError, match=r"logits for \d+ of 82 texts\. Nothing was kept.*int8_dynamic"):
+        workshop.make(quantize.run, config("fp16"), parent=open_artifact(tiny_run / "artifacts" / "student-onnx"))
+    assert sum(asked) == 2 + len(texts)
+
+
+def test_a_graph_that_dropped_an_input_is_not_given_it(tiny_run: Path) -> None:
+    from compress.runtime.onnx import open_session, run_session
+
+    session = open_session(str(tiny_run / "artifacts" / "student-onnx" / "model.onnx"), "cpu", 1)
+    ids = np.ones((2, 5), np.int64)
+    given = {"input_ids": ids, "attention_mask": ids, "token_type_ids": ids}
+    assert run_session(session, given).shape == (2, 6)
+
+
 def test_quantizing_says_nothing_and_leaves_logging_as_it_was(
     workshop: Any, tiny_run: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,20 +3,28 @@
 import csv
 import io
 import json
+import sys
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from compress.data import Row, open_results, open_rows
 from compress.errors import DataError
+from compress.runtime.base import LogitsPredictor
+from compress.scoring import score_rows
 
 TEXTS = st.lists(st.tuples(st.text(st.characters(codec="utf-8"), max_size=60), st.text("abc,\"'\n\r\t ", max_size=12)))
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+LONG = 60_000  # rows
 
 
 def read(path: Path, columns: Sequence[str] = ("text",)) -> list[Row]:
@@ -104,6 +112,35 @@ def test_standard_input_shows_its_format_in_the_first_line(
     assert list(open_rows(None, ("text",), "\n")) == expected
 
 
+@pytest.mark.parametrize(
+    ("given_bytes", "said"),
+    [
+        (b"id,comment\n1,x\n", "no column 'coment' in 'id,comment'; name a column of the header"),
+        (b"id\tcomment\n1\tx\n", "no column 'coment' in 'id\\tcomment'; name a column of the header"),
+        (b'{"comment": "x"}\n', "no column 'coment'; it has comment"),
+    ],
+)
+def test_a_column_named_wrongly_is_no_reason_to_read_plain_lines(
+    monkeypatch: pytest.MonkeyPatch, given_bytes: bytes, said: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(given_bytes)))
+    with pytest.raises(DataError) as caught:
+        open_rows(None, ("coment",), "", named=True)
+    assert str(caught.value).startswith(f"standard input, line 1: {said}")
+    assert str(caught.value).endswith("; did you mean comment?")
+
+
+def test_a_column_named_rightly_is_found_on_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"id,comment\n1,x\n")))
+    assert list(open_rows(None, ("comment",), "", named=True)) == [Row("x", "1")]
+
+
+def test_plain_lines_have_no_column_to_name(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("text\nx\n")
+    with pytest.raises(DataError, match=r"a\.txt: is read as plain lines.*no column 'text'; leave --text-column out"):
+        open_rows(tmp_path / "a.txt", ("text",), "", named=True)
+
+
 def test_a_format_given_wins_over_the_suffix(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("text\nx\n")
     assert list(open_rows(tmp_path / "a.txt", ("text",), "", "csv")) == [Row("x", None)]
@@ -114,12 +151,12 @@ def test_a_format_given_wins_over_the_suffix(tmp_path: Path) -> None:
     ("name", "content", "said"),
     [
         ("a.csv", b"", "is empty"),
-        ("a.csv", b"txt,id\nx,1\n", "no column 'text' (did you mean 'txt'?); it has txt, id"),
+        ("a.csv", b"txt,id\nx,1\n", "no column 'text'; it has txt, id; did you mean txt?"),
         ("a.csv", b'text\nx\n"y\nz\n', "line 3: not well-formed"),
         ("a.csv", b"text\nx\n\xff\n", "line 3: byte 7 (0xff) is not UTF-8"),
         ("a.csv", b"text,id\nx\n", "line 2: 1 cells where the header has 2"),
         ("a.jsonl", b'{"text": "x"}\nnope\n', "line 2: not JSON"),
-        ("a.jsonl", b'{"text": "x"}\n\n{"test": "x"}\n', "line 3: no column 'text' (did you mean 'test'?)"),
+        ("a.jsonl", b'{"text": "x"}\n\n{"test": "x"}\n', "line 3: no column 'text'; it has test; did you mean test?"),
         ("a.jsonl", b"\n\n", "blank lines only"),
         ("a.txt", b"ok\n\xe9t\xe9\n", "line 2: byte 3 (0xe9) is not UTF-8"),
         ("a.parquet", b"PAR1", "predict reads .csv, .tsv, .jsonl and plain lines"),
@@ -172,6 +209,58 @@ def test_results_go_to_standard_output_without_a_path(capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == "rude_probability,rude_decision\n0.500000,1\n"
 
 
+@pytest.mark.parametrize(("name", "delimiter"), [("a.tsv", "\t"), ("a.CSV", ","), ("a", ",")])
+def test_the_suffix_chooses_the_delimiter(tmp_path: Path, name: str, delimiter: str) -> None:
+    with open_results(tmp_path / name, ("rude",), True) as out:
+        out.write("a,b\tc", (0.5,), (1,))
+    with (tmp_path / name).open(newline="") as file:
+        assert list(csv.reader(file, delimiter=delimiter)) == [
+            ["id", "rude_probability", "rude_decision"],
+            ["a,b\tc", "0.500000", "1"],
+        ]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.txt", "a.parquet", "a.csv.gz"])
+def test_a_suffix_that_would_lie_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=r"cannot tell how to write.*\.csv, \.tsv or \.jsonl"):
+        open_results(tmp_path / name, LABELS, False).__enter__()
+    assert not list(tmp_path.iterdir())
+
+
+def test_standard_output_is_utf8_with_plain_line_ends_in_any_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    binary = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(binary, encoding="ascii", newline="\r\n"))
+    with open_results(None, ("grob",), True) as out:
+        out.write("ü🙂", (0.5,), (1,))
+    sys.stdout.flush()
+    assert binary.getvalue() == "id,grob_probability,grob_decision\nü🙂,0.500000,1\n".encode()
+
+
+class _Halves:
+    """A predictor that knows nothing."""
+
+    decision = SimpleNamespace(thresholds=[0.5, 0.6])
+
+    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.full((len(texts), 2), 0.5, np.float32)
+
+
+def test_scoring_a_long_file_takes_no_more_memory_than_a_short_one(tmp_path: Path) -> None:
+    path, scored = tmp_path / "a.csv", tmp_path / "out.csv"
+    with path.open("w") as file:
+        file.write("id,text\n")
+        file.writelines(f"{i},{'some words ' * 10}\n" for i in range(LONG))
+    tracemalloc.start()
+    with open_rows(path, ("text",), "") as rows, open_results(scored, LABELS, rows.has_id, source=path) as out:
+        assert score_rows(cast("LogitsPredictor", _Halves()), rows, out) == LONG
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000  # the input has 7 MB, the output 2
+    with scored.open() as file:
+        *_, last = file
+    assert last == f"{LONG - 1},0.500000,1,0.500000,0\n"
+
+
 def test_after_an_error_nothing_is_left_and_the_old_output_stays(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     path.write_text("old")
@@ -194,7 +283,7 @@ def test_an_output_with_content_and_the_input_itself_are_refused(tmp_path: Path)
         pass
     with (
         pytest.raises(DataError, match="is the input itself"),
-        open_results(tmp_path / "." / "a.csv", LABELS, False, input=path, overwrite=True),
+        open_results(tmp_path / "." / "a.csv", LABELS, False, source=path, overwrite=True),
     ):
         pass
     assert path.read_text() == "text\nx\n"

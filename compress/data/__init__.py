@@ -1,20 +1,23 @@
 """Data: files, hub datasets and the built-in corpus -> Splits; rows in and results out, streamed, for predict."""
 
-from compress.data.digests import source_key, split_digests
-from compress.data.load import load_splits, read_labelled
+from compress.data.digests import labelled_digest, source_key, split_digests
+from compress.data.load import load_splits, read_labelled, read_labelled_with_notes
 from compress.data.results import ResultWriter, open_results
 from compress.data.stream import Row, Rows, open_rows
-from compress.data.types import Splits
+from compress.data.types import LabelledFile, Splits
 
 __all__ = [
+    "LabelledFile",
     "ResultWriter",
     "Row",
     "Rows",
     "Splits",
+    "labelled_digest",
     "load_splits",
     "open_results",
     "open_rows",
     "read_labelled",
+    "read_labelled_with_notes",
     "source_key",
     "split_digests",
 ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.data import synthetic
+from compress.data.labels import label_columns
 from compress.data.layout import FileSource, Origin, Unscored, layout_of
 from compress.data.types import Splits
 from compress.errors import DataError
@@ -19,10 +20,10 @@ FORMAT_VERSION = 1  # of what loading makes of the same files: raise it when a r
 def source_key(data: Data, task: Task, seed: int) -> str:
     """sha256 (hex) over everything that load_splits depends on: the choices and the bytes of each file.
 
-    Nothing is parsed, so it takes as long as reading the files. Where the files lie does not count. A hub dataset
+    No row is parsed, so it takes as long as reading the files. Where the files lie does not count. A hub dataset
     counts by its name and revision. DataError if a file is missing.
     """
-    layout = layout_of(data)
+    layout = layout_of(data, label_columns(task))
     seen: dict[Path, str] = {}
     choices = {
         "format": FORMAT_VERSION,
@@ -60,10 +61,10 @@ def _file_digest(path: Path, seen: dict[Path, str]) -> str:
 def split_digests(splits: Splits) -> dict[str, str]:
     """sha256 (hex) of each split's texts, targets and label names: train, validation, unlabeled, test:NAME."""
     return {
-        "train": _labelled_digest(splits.train),
-        "validation": _labelled_digest(splits.validation),
+        "train": labelled_digest(splits.train),
+        "validation": labelled_digest(splits.validation),
         "unlabeled": _texts_digest(splits.unlabeled).hexdigest(),
-        **{f"test:{name}": _labelled_digest(rows) for name, rows in splits.tests.items()},
+        **{f"test:{name}": labelled_digest(rows) for name, rows in splits.tests.items()},
     }
 
 
@@ -77,7 +78,8 @@ def _texts_digest(texts: Iterable[str]) -> "hashlib._Hash":
     return digest
 
 
-def _labelled_digest(rows: LabelledTexts) -> str:
+def labelled_digest(rows: LabelledTexts) -> str:
+    """sha256 (hex) of the texts, the targets and the label names, in their order."""
     digest = _texts_digest(rows.texts)
     digest.update(json.dumps(rows.labels).encode())
     digest.update(rows.targets.astype("int8").tobytes())

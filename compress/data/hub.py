@@ -38,6 +38,7 @@ def _values(rows: Any, column: str, *, names: bool) -> list[object]:
 def _loaded(source: HubSource, place: str) -> Any:
     import datasets
 
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # nobody is told what is read here
     offline = not Path(source.hub).is_dir() and not reachable()
     try:
         with _offline(enabled=offline):

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.data.rows import did_you_mean
 from compress.data.tables import Table
-from compress.errors import DataError
+from compress.errors import DataError, did_you_mean
 from compress.recipe.data import Task
 from eval.contract import LabelledTexts, Targets
 
@@ -63,9 +62,8 @@ def _one_hot(table: Table, task: Task, column: str) -> Targets:
         row = found.index(None)
         key = "task.values" if task.values is not None else "task.labels"
         raise DataError(
-            f"{table.place(row)}: column {column!r} is {_shown(cells[row])}, not among the classes"
-            f"{did_you_mean(cells[row].strip(), position)} of {key} ({', '.join(position)}); "
-            "add it there or mend the row"
+            f"{table.place(row)}: column {column!r} is {_shown(cells[row])}, not among the classes of {key} "
+            f"({', '.join(position)}); add it there or mend the row{did_you_mean(cells[row].strip(), position)}"
         )
     return np.eye(len(task.labels), dtype=np.int8)[np.array(found, dtype=np.intp)]
 

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from compress.data.tables import SUFFIXES, kind_of
+from compress.data.tables import SUFFIXES, columns_of, kind_of
 from compress.errors import DataError
 from compress.recipe.data import BuiltinSource, Data, HubSource, Source
 
 
 @dataclass(frozen=True)
 class FileSource:
-    """A data file. labels_path: where the labels are if not in the file itself (Kaggle's test_labels), joined by id."""
+    """A data file. labels_path: where the labels are if it has no columns for them (Kaggle's test_labels), by id."""
 
     path: Path
     labels_path: Path | None = None
@@ -46,19 +46,23 @@ class Layout:
         return ("train", self.train), ("validation", self.validation), ("unlabeled", self.unlabeled), *tests
 
 
-def layout_of(data: Data) -> Layout:
-    """What `data` means on this machine. DataError if the folder or a file in it is not there."""
-    found = _default(data)
+def layout_of(data: Data, labels: tuple[str, ...]) -> Layout:
+    """What `data` means on this machine; labels: the columns that hold them, which tell a file that needs another's.
+
+    DataError if the folder or a file in it is not there.
+    """
+    found = _default(data, labels)
     base = Path(data.dir).expanduser() if data.dir else Path()
-    return Layout(
-        train=_origins(data.train, base) or found.train,
-        validation=_origins(data.validation, base) or found.validation,
-        unlabeled=_origins(data.unlabeled, base) or found.unlabeled,
-        tests=found.tests if data.test is None else {name: _origins(asked, base) for name, asked in data.test.items()},
-    )
+    train = _origins(data.train, base, labels) or found.train
+    validation = _origins(data.validation, base, labels) or found.validation
+    unlabeled = _origins(data.unlabeled, base, ()) or found.unlabeled
+    if data.test is None:
+        return Layout(train, validation, unlabeled, found.tests)
+    tests = {name: _origins(asked, base, labels) for name, asked in data.test.items()}
+    return Layout(train, validation, unlabeled, tests)
 
 
-def _default(data: Data) -> Layout:
+def _default(data: Data, labels: tuple[str, ...]) -> Layout:
     """What is read where no key says otherwise."""
     if data.builtin is not None:
         return Layout(
@@ -67,38 +71,39 @@ def _default(data: Data) -> Layout:
             unlabeled=(BuiltinSource(builtin=data.builtin, split="unlabeled"),),
             tests={"test": (BuiltinSource(builtin=data.builtin, split="test"),)},
         )
-    return Layout((), (), (), {}) if data.dir is None else _folder(Path(data.dir).expanduser(), data)
+    return Layout((), (), (), {}) if data.dir is None else _folder(Path(data.dir).expanduser(), data, labels)
 
 
-def _folder(folder: Path, data: Data) -> Layout:
+def _folder(folder: Path, data: Data, labels: tuple[str, ...]) -> Layout:
     if not folder.is_dir():
         raise DataError(
             f"data.dir: no folder {str(folder)!r} (looked from {Path.cwd()}); name the one with train and test files: "
             "--set data.dir=DIR"
         )
-    train, test = (_required(folder, name, asked=asked) for name, asked in (("train", data.train), ("test", data.test)))
-    validation = _present(folder, "validation", "validation_rare")
-    unlabeled: tuple[Origin, ...] = _present(folder, "unlabeled")
+    train = _required(folder, "train", labels, asked=data.train)
+    test = _required(folder, "test", labels, asked=data.test)
+    validation = _present(folder, ("validation", "validation_rare"), labels)
+    unlabeled: tuple[Origin, ...] = _present(folder, ("unlabeled",), ())
     kaggle = tuple(source for source in test if source.labels_path is not None)
     if data.test is None and not unlabeled:
         unlabeled = tuple(Unscored(source) for source in kaggle)
-    rare = _present(folder, "test_rare")
+    rare = _present(folder, ("test_rare",), labels)
     tests: dict[str, tuple[Origin, ...]] = {"test_plus_rare": (*test, *rare), "test": test} if rare else {"test": test}
     return Layout(train, validation, unlabeled, tests)
 
 
-def _required(folder: Path, name: str, *, asked: object) -> tuple[FileSource, ...]:
+def _required(folder: Path, name: str, labels: tuple[str, ...], *, asked: object) -> tuple[FileSource, ...]:
     """The folder's file of this name; it may be missing only where the recipe names another one."""
-    found = _present(folder, name)
+    found = _present(folder, (name,), labels)
     if not found and asked is None:
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:12]) or "nothing"
         raise DataError(f"data.dir: no {name}.csv in {folder}, which holds {there}; put it there or set data.{name}")
     return found
 
 
-def _present(folder: Path, *names: str) -> tuple[FileSource, ...]:
+def _present(folder: Path, names: tuple[str, ...], labels: tuple[str, ...]) -> tuple[FileSource, ...]:
     paths = (_beside(folder, name) for name in names)
-    return tuple(_with_labels(path) for path in paths if path is not None)
+    return tuple(_with_labels(path, labels) for path in paths if path is not None)
 
 
 def _beside(folder: Path, name: str) -> Path | None:
@@ -107,21 +112,29 @@ def _beside(folder: Path, name: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _with_labels(path: Path) -> FileSource:
+def _with_labels(path: Path, labels: tuple[str, ...]) -> FileSource:
+    """The file, with the NAME_labels file beside it if it lacks a label column itself."""
     stem = path.name.split(".")[0]
-    return FileSource(path, _beside(path.parent, f"{stem}_labels"))
+    beside = _beside(path.parent, f"{stem}_labels")
+    if beside is None or set(labels).issubset(columns_of(path)):
+        return FileSource(path)
+    return FileSource(path, beside)
 
 
-def _origins(sources: tuple[Source, ...] | None, base: Path) -> tuple[Origin, ...]:
+def _origins(sources: tuple[Source, ...] | None, base: Path, labels: tuple[str, ...]) -> tuple[Origin, ...]:
     return tuple(
-        file_source(base / Path(source).expanduser()) if isinstance(source, str) else source for source in sources or ()
+        file_source(base / Path(source).expanduser(), labels) if isinstance(source, str) else source
+        for source in sources or ()
     )
 
 
-def file_source(path: Path) -> FileSource:
-    """The file as named, or packed as Kaggle gives it (train.csv.zip). DataError if there is neither."""
+def file_source(path: Path, labels: tuple[str, ...]) -> FileSource:
+    """The file as named, or packed as Kaggle gives it (train.csv.zip). labels: as for layout_of.
+
+    DataError if there is neither.
+    """
     kind_of(path)
     for candidate in (path, path.with_name(path.name + ".zip")):
         if candidate.is_file():
-            return _with_labels(candidate)
+            return _with_labels(candidate, labels)
     raise DataError(f"data: no file {str(path)!r} (looked from {Path.cwd()}); names are relative to data.dir if given")

@@ -1,7 +1,7 @@
 """The `data` section -> Splits: reads what the layout names, joins labels, splits validation off, notes oddities."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,21 +11,12 @@ from compress.data import synthetic
 from compress.data.labels import check_learnable, joined, label_columns, labelled, subset, targets_of, texts_of
 from compress.data.layout import FileSource, Origin, Unscored, file_source, layout_of
 from compress.data.overlap import without_overlap
-from compress.data.rows import did_you_mean
 from compress.data.stratify import held_out
 from compress.data.tables import Table, read_table
-from compress.data.types import Splits
-from compress.errors import DataError
+from compress.data.types import LabelledFile, Splits
+from compress.errors import DataError, did_you_mean
 from compress.recipe.data import BuiltinSource, Data, HubSource, Task
 from eval.contract import LabelledTexts
-
-
-@dataclass(frozen=True)
-class _Read:
-    """Rows of one source, and what is worth saying about them."""
-
-    rows: LabelledTexts
-    notes: tuple[str, ...] = ()
 
 
 def load_splits(data: Data, task: Task, seed: int) -> Splits:
@@ -33,7 +24,7 @@ def load_splits(data: Data, task: Task, seed: int) -> Splits:
 
     DataError names the file, the line and the next step where something is missing or is not what the recipe says.
     """
-    layout = layout_of(data)
+    layout = layout_of(data, label_columns(task))
     read = {
         role: _labelled_rows(origins, task, seed) for role, origins in layout.roles() if origins and role != "unlabeled"
     }
@@ -50,11 +41,16 @@ def load_splits(data: Data, task: Task, seed: int) -> Splits:
 
 def read_labelled(path: Path, task: Task) -> LabelledTexts:
     """The rows of one file with their labels. DataError as for load_splits."""
-    return _file_rows(file_source(path), task).rows
+    return read_labelled_with_notes(path, task).rows
+
+
+def read_labelled_with_notes(path: Path, task: Task) -> LabelledFile:
+    """As read_labelled, and what a reader of the figures should know, e.g. how many rows marked -1 were dropped."""
+    return _file_rows(file_source(path, label_columns(task)), task)
 
 
 def _train_and_validation(
-    read: dict[str, _Read], data: Data, seed: int
+    read: dict[str, LabelledFile], data: Data, seed: int
 ) -> tuple[LabelledTexts, LabelledTexts, tuple[str, ...]]:
     train = read["train"].rows
     if "validation" in read:
@@ -69,19 +65,19 @@ def _train_and_validation(
     return subset(train, ~held), subset(train, held), (note,)
 
 
-def _labelled_rows(origins: Sequence[Origin], task: Task, seed: int) -> _Read:
+def _labelled_rows(origins: Sequence[Origin], task: Task, seed: int) -> LabelledFile:
     parts = [_origin_rows(origin, task, seed) for origin in origins]
-    return _Read(joined([part.rows for part in parts]), tuple(note for part in parts for note in part.notes))
+    return LabelledFile(joined([part.rows for part in parts]), tuple(note for part in parts for note in part.notes))
 
 
-def _origin_rows(origin: Origin, task: Task, seed: int) -> _Read:
+def _origin_rows(origin: Origin, task: Task, seed: int) -> LabelledFile:
     match origin:
         case FileSource():
             return _file_rows(origin, task)
         case HubSource():
-            return _Read(labelled(_hub_table(origin, task, (*task.text, *label_columns(task))), task))
+            return LabelledFile(labelled(_hub_table(origin, task, (*task.text, *label_columns(task))), task))
         case BuiltinSource():
-            return _Read(_builtin(origin, task, seed))
+            return LabelledFile(_builtin(origin, task, seed))
         case Unscored():
             raise DataError(f"{origin.file.path}: rows marked -1 have no labels; they can only be unlabeled rows")
 
@@ -98,8 +94,8 @@ def _builtin(source: BuiltinSource, task: Task, seed: int) -> LabelledTexts:
     for label in task.labels:
         if label not in synthetic.LABELS:
             raise DataError(
-                f"task.labels: the built-in comments have no label {label!r}{did_you_mean(label, synthetic.LABELS)}; "
-                f"they have {', '.join(synthetic.LABELS)}"
+                f"task.labels: the built-in comments have no label {label!r}; they have {', '.join(synthetic.LABELS)}"
+                f"{did_you_mean(label, synthetic.LABELS)}"
             )
     texts, targets = synthetic.generate(source.split, seed)
     return LabelledTexts(texts, task.labels, targets[:, [synthetic.LABELS.index(label) for label in task.labels]])
@@ -119,9 +115,9 @@ def _texts(origin: Origin, task: Task, seed: int) -> tuple[str, ...]:
             return synthetic.generate(origin.split, seed)[0]
 
 
-def _file_rows(source: FileSource, task: Task) -> _Read:
+def _file_rows(source: FileSource, task: Task) -> LabelledFile:
     if source.labels_path is None:
-        return _Read(labelled(read_table(source.path, (*task.text, *label_columns(task))), task))
+        return LabelledFile(labelled(read_table(source.path, (*task.text, *label_columns(task))), task))
     rows, unscored = _joined_by_id(source, task)
     scored = subset(rows, ~unscored)
     if not len(scored):
@@ -130,7 +126,7 @@ def _file_rows(source: FileSource, task: Task) -> _Read:
     note = (
         f"{count:,} rows of {source.path.name} are marked -1 (not scored) in {source.labels_path.name} and were dropped"
     )
-    return _Read(scored, (note,) if count else ())
+    return LabelledFile(scored, (note,) if count else ())
 
 
 def _joined_by_id(source: FileSource, task: Task) -> tuple[LabelledTexts, NDArray[np.bool_]]:

@@ -1,6 +1,7 @@
 """Predictions out, row by row, as CSV or JSON lines. An output file is whole or it is not there."""
 
 import csv
+import io
 import json
 import os
 import sys
@@ -34,9 +35,11 @@ class ResultWriter(ABC):
 
 
 class _CsvWriter(ResultWriter):
+    delimiter = ","
+
     def __init__(self, out: IO[str], labels: tuple[str, ...], *, has_id: bool) -> None:
         super().__init__(out, labels, has_id=has_id)
-        self._csv = csv.writer(out, lineterminator="\n")
+        self._csv = csv.writer(out, delimiter=self.delimiter, lineterminator="\n")
         names = [f"{label}_{what}" for label in labels for what in ("probability", "decision")]
         self._csv.writerow(["id", *names] if has_id else names)
 
@@ -48,6 +51,10 @@ class _CsvWriter(ResultWriter):
         self._csv.writerow([id or "", *cells] if self._has_id else cells)
 
 
+class _TsvWriter(_CsvWriter):
+    delimiter = "\t"
+
+
 class _JsonWriter(ResultWriter):
     def write(self, id: str | None, probabilities: Sequence[float], decisions: Sequence[int]) -> None:  # noqa: A002
         named: dict[str, str | float | None] = {"id": id} if self._has_id else {}
@@ -55,30 +62,55 @@ class _JsonWriter(ResultWriter):
         self._out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
+_BY_SUFFIX: dict[str, type[ResultWriter]] = {
+    "": _CsvWriter,
+    ".csv": _CsvWriter,
+    ".tsv": _TsvWriter,
+    ".jsonl": _JsonWriter,
+}
+
+
 @contextmanager
 def open_results(
     path: Path | None,
     labels: tuple[str, ...],
     has_id: bool,
-    input: Path | None = None,  # noqa: A002
+    source: Path | None = None,
     overwrite: bool = False,
 ) -> Iterator[ResultWriter]:
-    """A writer to a file, or to standard output (None). JSON lines where the name ends in .jsonl, else CSV.
+    """A writer to a file, or to standard output (None). CSV, or what the name says: .tsv or .jsonl. UTF-8 everywhere.
 
-    The rows go to a neighbour of the file that takes its name at the end; after an error nothing is left. DataError if
-    the output is the input, its folder is not there, or it has content and overwrite is false.
+    The rows go to a neighbour of the file that takes its name at the end; after an error nothing is left. source: the
+    input. DataError if the output is the input, its folder is not there, it has content and overwrite is false, or its
+    suffix is another.
     """
     if path is None:
-        yield _CsvWriter(sys.stdout, labels, has_id=has_id)
+        yield _CsvWriter(_standard_output(), labels, has_id=has_id)
         return
-    _check_output(path, input, overwrite=overwrite)
-    kind = _JsonWriter if path.suffix.lower() == ".jsonl" else _CsvWriter
+    kind = _writer(path)
+    _check_output(path, source, overwrite=overwrite)
     if path.exists() and not path.is_file():  # a pipe or /dev/stdout: there is no name to take
         with path.open("w", encoding="utf-8", newline="") as out:
             yield kind(out, labels, has_id=has_id)
         return
     with _renamed_at_the_end(path) as out:
         yield kind(out, labels, has_id=has_id)
+
+
+def _standard_output() -> IO[str]:
+    """Standard output in UTF-8 with plain line ends: what a pipe carries must not hang on the locale or the system."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="")
+    return sys.stdout
+
+
+def _writer(path: Path) -> type[ResultWriter]:
+    kind = _BY_SUFFIX.get(path.suffix.lower())
+    if kind is None:
+        raise DataError(
+            f"{path}: cannot tell how to write {path.suffix}; end the name of --output in .csv, .tsv or .jsonl"
+        )
+    return kind
 
 
 def _check_output(path: Path, source: Path | None, *, overwrite: bool) -> None:
@@ -89,7 +121,7 @@ def _check_output(path: Path, source: Path | None, *, overwrite: bool) -> None:
     if source is not None and path.exists() and source.exists() and path.samefile(source):
         raise DataError(f"{path}: is the input itself; give --output another name")
     if path.is_file() and path.stat().st_size and not overwrite:
-        raise DataError(f"{path}: exists and is not empty; remove it, or give --output another name")
+        raise DataError(f"{path}: exists and is not empty; add --overwrite, or give --output another name")
 
 
 @contextmanager

@@ -7,10 +7,9 @@ import csv
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import IO, TYPE_CHECKING
 
-from compress.errors import DataError
+from compress.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     import _csv
@@ -127,11 +126,5 @@ def check_columns(wanted: Iterable[str], columns: Iterable[str], place: str) -> 
     there = list(columns)
     for column in wanted:
         if column not in there:
-            raise DataError(f"{place}: no column {column!r}{did_you_mean(column, there)}; it has {', '.join(there)}")
-
-
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """', did you mean X?' where X is near, else nothing."""
-    by_lower = {choice.lower(): choice for choice in choices}
-    near = get_close_matches(word.lower(), by_lower, n=1)
-    return f" (did you mean {by_lower[near[0]]!r}?)" if near else ""
+            names = ", ".join(there) or "none"
+            raise DataError(f"{place}: no column {column!r}; it has {names}{did_you_mean(column, there)}")

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.contract import Targets
+from eval.resample import strata
 
 
 def held_out(targets: Targets, share: float, seed: int) -> NDArray[np.bool_]:
@@ -12,18 +13,10 @@ def held_out(targets: Targets, share: float, seed: int) -> NDArray[np.bool_]:
     A label of 20 rows so gets its share too. The only row of its kind stays on this side.
     """
     generator = np.random.default_rng([seed, 0x5EED])
-    stratum = _rarest(targets)
+    stratum = strata(targets)
     held = np.zeros(len(targets), dtype=np.bool_)
     for value in np.unique(stratum):
         rows = np.flatnonzero(stratum == value)
         count = min(int(share * len(rows) + 0.5), len(rows) - 1)
         held[generator.permutation(rows)[: max(count, min(1, len(rows) - 1))]] = True
     return held
-
-
-def _rarest(targets: Targets) -> NDArray[np.intp]:
-    """(N,) the index of each row's label with the fewest rows over all; L where the row has none."""
-    order = np.argsort(targets.sum(axis=0, dtype=np.int64), kind="stable")
-    by_rarity = targets[:, order] > 0
-    rarest: NDArray[np.intp] = np.where(by_rarity.any(axis=1), order[by_rarity.argmax(axis=1)], targets.shape[1])
-    return rarest

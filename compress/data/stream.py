@@ -11,11 +11,12 @@ from types import TracebackType
 from typing import IO, Literal, Self
 
 from compress.data.rows import Line, check_columns, decoded, delimited, json_lines
-from compress.errors import DataError
+from compress.errors import DataError, did_you_mean
 
 Format = Literal["csv", "tsv", "jsonl", "lines"]
 
 _BY_SUFFIX: dict[str, Format] = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl"}
+_SHOWN = 120  # characters of a header in a message
 _NOT_STREAMED = (".parquet", ".zip", ".gz", ".bz2", ".xz", ".zst", ".xlsx", ".json")
 
 
@@ -58,12 +59,20 @@ class Rows(Iterator[Row]):
         self.close()
 
 
-def open_rows(path: Path | None, text_columns: tuple[str, ...], join: str, format: Format | None = None) -> Rows:  # noqa: A002
+def open_rows(
+    path: Path | None,
+    text_columns: tuple[str, ...],
+    join: str,
+    format: Format | None = None,  # noqa: A002
+    *,
+    named: bool = False,
+) -> Rows:
     """Open a file, or standard input (None), and read its header; memory does not grow with the input.
 
     format: None goes by the suffix (.csv, .tsv, .jsonl; any other is one text a line, an empty line an empty text).
     On standard input: JSON lines where the first line is a JSON object, CSV or TSV where it is a header with the text
-    columns, else plain lines. Several text columns are joined with `join`. DataError on what cannot be read.
+    columns, else plain lines. Several text columns are joined with `join`. named: the user named the columns, so an
+    input that has none is a mistake. DataError on what cannot be read.
     """
     with ExitStack() as stack:
         name, binary = ("standard input", sys.stdin.buffer) if path is None else (str(path), _opened(path, stack))
@@ -74,6 +83,8 @@ def open_rows(path: Path | None, text_columns: tuple[str, ...], join: str, forma
         chosen = format or (
             _sniffed(first, text_columns) if path is None else _BY_SUFFIX.get(path.suffix.lower(), "lines")
         )
+        if named and chosen == "lines":
+            raise _no_columns(first, path, text_columns)
         rows, has_id = _rows(chain([first], lines), chosen, name, text_columns, join)
         return Rows(rows, stack.pop_all(), has_id=has_id)
 
@@ -103,6 +114,23 @@ def _sniffed(first: str, text_columns: tuple[str, ...]) -> Format:
         if cells.issuperset(text_columns):
             return name
     return "lines"
+
+
+def _no_columns(first: str, path: Path | None, text_columns: tuple[str, ...]) -> DataError:
+    """What is wrong where text columns are named and the input is read as plain lines."""
+    wanted = ", ".join(map(repr, text_columns))
+    if path is not None:
+        return DataError(
+            f"{path}: is read as plain lines, one text each, so it has no column {wanted}; leave --text-column out, or "
+            "end the file's name in .csv, .tsv or .jsonl if it has a header"
+        )
+    cells = [cell.strip().strip('"') for cell in first.split("\t" if "\t" in first else ",")]
+    missing = next((column for column in text_columns if column not in cells), "")
+    shown = first.strip() if len(first) <= _SHOWN else first[:_SHOWN] + "..."
+    return DataError(
+        f"standard input, line 1: no column {wanted} in {shown!r}; name a column of the header, or leave --text-column "
+        f"out if each line is a text{did_you_mean(missing, cells)}"
+    )
 
 
 def _rows(

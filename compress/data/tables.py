@@ -1,6 +1,8 @@
 """A data file as columns of strings: csv, tsv, jsonl and parquet, the first three also as the one member of a .zip."""
 
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from compress.data.rows import Line, cell_text, check_columns, decoded, delimite
 from compress.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+_ENCRYPTED = 0x1  # the bit of a zip member's flags
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,19 @@ def read_table(path: Path, wanted: Iterable[str], optional: Iterable[str] = ()) 
         return _from_rows(str(path), rows, wanted, tuple(set(optional) & set(columns)), named_in_rows=False)
 
 
+def columns_of(path: Path) -> tuple[str, ...]:
+    """The file's columns, without its rows: of a .jsonl file those of its first row. DataError as for read_table."""
+    kind = kind_of(path)
+    with _opened(path) as binary:
+        if kind == ".parquet":
+            return _parquet_columns(binary, path)
+        lines = decoded(binary, str(path))
+        if kind == ".jsonl":
+            first = next(json_lines(lines, str(path)), None)
+            return () if first is None else tuple(first.cells)
+        return delimited(lines, "\t" if kind == ".tsv" else ",", str(path))[0]
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     if not path.is_file():
@@ -61,19 +77,26 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         with path.open("rb") as binary:
             yield binary
         return
-    with _archive(path) as archive:
-        members = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
-        if len(members) != 1:
-            raise DataError(f"{path}: holds {len(members)} files where one was expected; unpack it and name the file")
-        with archive.open(members[0]) as binary:
-            yield binary
-
-
-def _archive(path: Path) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise DataError(f"{path}: not a whole zip file ({error}); fetch it again") from None
+        with zipfile.ZipFile(path) as archive, archive.open(_only_member(archive, path)) as binary:
+            yield binary
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:  # some only while a member is read
+        raise DataError(f"{path}: not a whole zip file ({str(error) or 'it ends too early'}); fetch it again") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error}); check its permissions, or fetch it again") from None
+    except NotImplementedError as error:
+        raise DataError(
+            f"{path}: packed in a way that is not read here ({error}); unpack it and name the file"
+        ) from None
+
+
+def _only_member(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
+    members = [info for info in archive.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX")]
+    if len(members) != 1:
+        raise DataError(f"{path}: holds {len(members)} files where one was expected; unpack it and name the file")
+    if members[0].flag_bits & _ENCRYPTED:
+        raise DataError(f"{path}: is encrypted; unpack it with its password and name the file")
+    return members[0]
 
 
 def _from_rows(
@@ -93,20 +116,33 @@ def _from_rows(
 
 
 def _parquet(path: Path, wanted: tuple[str, ...], optional: tuple[str, ...]) -> Table:
-    import pyarrow
     import pyarrow.parquet
 
-    with _opened(path) as binary:
-        try:
-            there = pyarrow.parquet.read_schema(binary).names
-            check_columns(wanted, there, str(path))
-            kept = [*wanted, *(column for column in optional if column in there)]
-            binary.seek(0)
-            data = pyarrow.parquet.read_table(binary, columns=kept)
-        except pyarrow.ArrowException as error:
-            raise DataError(f"{path}: not a whole parquet file ({error}); write it again") from None
+    with _opened(path) as binary, _parquet_errors(path):
+        there = _parquet_columns(binary, path)
+        check_columns(wanted, there, str(path))
+        kept = [*wanted, *(column for column in optional if column in there)]
+        binary.seek(0)
+        data = pyarrow.parquet.read_table(binary, columns=kept)
     columns = {column: data.column(column).to_pylist() for column in kept}
     return from_columns(str(path), columns)
+
+
+def _parquet_columns(binary: IO[bytes], path: Path) -> tuple[str, ...]:
+    import pyarrow.parquet
+
+    with _parquet_errors(path):
+        return tuple(pyarrow.parquet.read_schema(binary).names)
+
+
+@contextmanager
+def _parquet_errors(path: Path) -> Iterator[None]:
+    import pyarrow
+
+    try:
+        yield
+    except (pyarrow.ArrowException, OSError) as error:  # OSError: a damaged page
+        raise DataError(f"{path}: not a whole parquet file ({error}); write it again") from None
 
 
 def from_columns(name: str, columns: dict[str, list[object]]) -> Table:

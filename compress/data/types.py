@@ -6,6 +6,14 @@ from eval.contract import LabelledTexts
 
 
 @dataclass(frozen=True)
+class LabelledFile:
+    """Rows of one source. notes: one sentence each, what is worth saying about them."""
+
+    rows: LabelledTexts
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Splits:
     """Every row of a run.
 

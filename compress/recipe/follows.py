@@ -43,14 +43,19 @@ def check_stages(
     raw: the stages as written; one with a mistake of its own (parsed: None) still counts as being there.
     """
     kinds: dict[str, Kind | None] = dict.fromkeys(baselines, "tfidf")
+    # a disk that does not tell A from a (macOS, Windows) would give both one folder
+    taken = {name.casefold(): name for name in baselines}
     filled: list[Stage] = []
     previous: str | None = None
     later = [str(item.get("id")) for item in raw if isinstance(item, dict)]
     for index, (item, stage) in enumerate(zip(raw, parsed, strict=True)):
         written = item if isinstance(item, dict) else {}
         name = str(written.get("id"))
+        other = taken.setdefault(name.casefold(), name)
         if name in kinds:
             report(index, "id", f"{name} is taken by another stage or baseline; ids are unique")
+        elif other != name:
+            report(index, "id", f"{name} and {other} differ only in case, and some disks cannot tell them apart")
         if stage is not None:
             stage = _with_from(stage, previous, index, report)
             written = {"from": stage.from_ if isinstance(stage, Follows) else None, "teacher": _teacher(stage)}

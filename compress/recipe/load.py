@@ -179,7 +179,7 @@ def _try(
 
 def _explain(detail: ErrorDetails, prefix: Place, shape: Any, data: dict[str, Any], document: Document) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
-    place = _real_place((*prefix, *detail["loc"]), data)
+    place = _real_place((*prefix, *detail["loc"]), data, missing=kind == "missing")
     last = str(detail["loc"][-1]) if detail["loc"] else ""
     if kind == "extra_forbidden":
         known = _fields(shape, detail["loc"][:-1], data if not prefix else _at(data, prefix))
@@ -206,15 +206,18 @@ def _explain(detail: ErrorDetails, prefix: Place, shape: Any, data: dict[str, An
     return _say(document, place, message[0].lower() + message[1:] + shown, data)
 
 
-def _real_place(place: Place, data: Any) -> Place:
-    """Pydantic's location without the parts that name a branch of a union and stand nowhere in the YAML."""
+def _real_place(place: Place, data: Any, missing: bool) -> Place:
+    """Pydantic's location without the parts that name a branch of a union and stand nowhere in the YAML.
+
+    missing: its last part is a key that should stand there.
+    """
     real: list[str | int] = []
     here: Any = data
     for depth, part in enumerate(place):
         key = "from" if part == "from_" else part
         if _holds(here, key):
             here = here[key]
-        elif depth < len(place) - 1 or not isinstance(here, dict):
+        elif not missing or depth < len(place) - 1 or not isinstance(here, dict):
             continue
         real.append(key)
     return tuple(real)

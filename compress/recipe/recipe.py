@@ -2,25 +2,26 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field
 
 from compress.recipe.data import Data, Task
-from compress.recipe.model import Section
+from compress.recipe.model import Section, distinct, plain_name
 from compress.recipe.stages import Distill, Follows, Positive, Prune, Stage, Tfidf
 
+Threads = Positive | Literal["all"]
 Baseline = Literal["tfidf", "tfidf_chars"]
 _BASELINES: dict[str, Literal["words", "words_chars"]] = {"tfidf": "words", "tfidf_chars": "words_chars"}
 
 
 class Evaluate(Section):
-    """What is measured. threads: `all` is every core this process may use.
+    """What is measured. threads: `all` is every core this process may use; with fewer, tokenization stays on one.
 
     Latency: for each batch size and thread count, `rounds` rounds, or fewer when `max_seconds` are over. resamples: of
     the bootstrap behind each 95 % interval. devices: auto is the CPU, and CUDA where there is a GPU.
     """
 
-    batch_sizes: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1, 32)
-    threads: Annotated[tuple[Positive | Literal["all"], ...], Field(min_length=1)] = (1, "all")
+    batch_sizes: Annotated[tuple[Positive, ...], Field(min_length=1), AfterValidator(distinct)] = (1, 32)
+    threads: Annotated[tuple[Threads, ...], Field(min_length=1), AfterValidator(distinct)] = (1, "all")
     rounds: Annotated[int, Field(ge=5)] = 250
     max_seconds: Annotated[float, Field(gt=0)] = 60.0
     resamples: Annotated[int, Field(ge=100)] = 1000
@@ -31,11 +32,11 @@ class Recipe(Section):
     """From a teacher to deployable files. Stages run in order; each names the one it starts from."""
 
     version: Literal[1]
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+    name: Annotated[str, AfterValidator(plain_name("_.-"))]
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 13
     task: Task
     data: Data
-    baselines: tuple[Baseline, ...] = ()
+    baselines: Annotated[tuple[Baseline, ...], AfterValidator(distinct)] = ()
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
     evaluate: Evaluate = Evaluate()
 

@@ -60,8 +60,18 @@ _ODD_TAGS = (ValueError, AttributeError, TypeError)
 
 def parse_value(text: str) -> Any:
     """One YAML value, as in `--set KEY=VALUE`. Raises yaml.YAMLError."""
+    loader = _Loader(text)
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        duplicates: list[str] = []
+        _walk(node, (), {}, duplicates)
+        if duplicates:
+            raise yaml.YAMLError(duplicates[0])
+        return loader.construct_document(node)
+    except RecursionError as error:
+        raise yaml.YAMLError("an alias (*) that holds itself") from error
     except _ODD_TAGS as error:
         raise yaml.YAMLError(f"a tag (!!) does not fit its value: {error}") from error
 

@@ -1,13 +1,14 @@
 """The `stages` section: a closed union of what a run can do. A new technique is a new class here."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Discriminator, Field, StringConstraints, Tag
+from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from compress.recipe.data import Name
-from compress.recipe.model import Section
+from compress.recipe.model import Section, plain_name
 
-StageId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+# no dot: `--set stages.ID.KEY` could not tell where the id ends
+StageId = Annotated[str, AfterValidator(plain_name("_-"))]
 Pooling = Literal["own", "cls", "mean", "max", "mean_max", "last4"]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Positive = Annotated[int, Field(ge=1)]
@@ -104,6 +105,13 @@ class Finetune(Training):
     pos_weight: Literal["none", "balanced", "sqrt"] = "none"
     attention_dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
 
+    @model_validator(mode="after")
+    def _of_a_pretrained_encoder(self) -> Self:
+        if isinstance(self.encoder, TinyEncoder):
+            keys = ("pooling", "revision", "sha256", "attention_dropout")
+            self.refuse_ignored(keys, "of a pretrained encoder; a shape has its own pooling and dropout inside encoder")
+        return self
+
 
 class Tfidf(StageSection):
     """TF-IDF and balanced logistic regression. features: words (1-2), or words_chars (words and characters 2-5)."""
@@ -166,6 +174,12 @@ class Prune(Training, Follows):
     temperature: Annotated[float, Field(gt=0)] = 1.0
     hardness: Share = 0.5
     epochs: Annotated[float, Field(gt=0, le=1000)] = 1.0
+
+    @model_validator(mode="after")
+    def _of_a_teacher(self) -> Self:
+        if self.teacher is None:
+            self.refuse_ignored(("temperature", "hardness"), "of a teacher; name one, or remove this")
+        return self
 
 
 class Export(Follows):

@@ -3,7 +3,10 @@
 from typing import assert_never
 
 from compress.artifact import Artifact
-from compress.runtime.base import Device, LogitsPredictor, all_threads
+from compress.runtime.base import Device, LogitsPredictor
+from compress.threads import all_threads
+
+__all__ = ["all_threads", "open_predictor"]
 
 
 def open_predictor(artifact: Artifact, device: Device = "cpu", threads: int | None = None) -> LogitsPredictor:

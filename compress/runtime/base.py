@@ -1,11 +1,13 @@
 """What every runtime's predictor shares: logits to calibrated probabilities."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 from compress.artifact import Artifact, Floats
+from compress.threads import all_threads
+
+__all__ = ["Device", "LogitsPredictor", "all_threads"]
 
 Device = Literal["cpu", "cuda"]
 
@@ -37,10 +39,3 @@ class LogitsPredictor(ABC):
     @abstractmethod
     def predict_logits(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Floats:
         """Raw logits, float32 (N, L)."""
-
-
-def all_threads() -> int:
-    """Cores this process may use: its CPU affinity, and OMP_NUM_THREADS where that is set lower."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(cores, int(asked))) if asked.isdigit() else cores

@@ -1,13 +1,15 @@
 """Runs ONNX artifacts with ONNX Runtime."""
 
+import shutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from compress.artifact import Artifact, Floats
 from compress.batches import run_in_batches
 from compress.environment import check_onnxruntime
 from compress.runtime.base import Device, LogitsPredictor
-from compress.tokenizer import Batch, open_tokenizer
+from compress.tokenizer import Batch, copy_tokenizer, open_tokenizer
 
 _PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
 
@@ -24,7 +26,6 @@ class OnnxPredictor(LogitsPredictor):
         self.session = open_session(str(artifact.path / "model.onnx"), device, threads)
         # a session asked for CUDA falls back to the CPU without a word
         self.device = "cuda" if "CUDAExecutionProvider" in self.session.get_providers() else "cpu"
-        self.inputs = {item.name for item in self.session.get_inputs()}
 
     def predict_logits(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Floats:
         """Raw logits, float32 (N, L)."""
@@ -32,7 +33,20 @@ class OnnxPredictor(LogitsPredictor):
         return run_in_batches(self._run, tokens, self.tokenizer, len(self.labels), progress)
 
     def _run(self, batch: Batch) -> Floats:
-        return self.session.run(["logits"], {name: value for name, value in batch.items() if name in self.inputs})[0]
+        return run_session(self.session, batch)
+
+
+def inherit(parent: Path, folder: Path) -> None:
+    """Copies into `folder` what an ONNX artifact takes over: all but the weights."""
+    copy_tokenizer(parent, folder)
+    for name in ("config.json", "decision.json"):
+        shutil.copyfile(parent / name, folder / name)
+
+
+def run_session(session: Any, batch: Batch) -> Floats:
+    """Logits (B, L) of one padded batch, from those inputs that the graph kept."""
+    kept = {item.name for item in session.get_inputs()}
+    return session.run(["logits"], {name: value for name, value in batch.items() if name in kept})[0]
 
 
 def open_session(path: str, device: Device, threads: int) -> Any:

@@ -6,7 +6,8 @@ import torch
 
 from compress.artifact import Artifact, Floats
 from compress.batches import run_in_batches
-from compress.encoder import forward, load_classifier
+from compress.classifier import forward
+from compress.encoder import load_classifier
 from compress.runtime.base import Device, LogitsPredictor
 from compress.tokenizer import open_tokenizer
 

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import logging
-import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +14,14 @@ from torch import Tensor, nn
 
 from compress.artifact import Artifact, Floats
 from compress.batches import run_in_batches
+from compress.classifier import Classifier, forward
 from compress.context import Context
-from compress.encoder import Classifier, forward, load_classifier
+from compress.encoder import load_classifier
 from compress.errors import ParityError
 from compress.inputs import Inputs, Made
 from compress.recipe.stages import Export
-from compress.runtime.onnx import open_session
-from compress.tokenizer import Batch, TokenIds, Tokenizer, copy_tokenizer, open_tokenizer
+from compress.runtime.onnx import inherit, open_session, run_session
+from compress.tokenizer import Batch, TokenIds, Tokenizer, open_tokenizer
 
 TOLERANCE = 1e-4
 PARITY_TEXTS = 200
@@ -32,32 +32,41 @@ def run(config: Export, inputs: Inputs, context: Context, folder: Path) -> Made:
     """Exports the parent; raises ParityError if probabilities move by more than 1e-4."""
     parent = inputs.followed()
     max_tokens = parent.manifest.max_tokens or 512
-    copy_tokenizer(parent.path, folder)
-    for name in ("config.json", "decision.json"):
-        shutil.copyfile(parent.path / name, folder / name)
+    inherit(parent.path, folder)
     tokenizer = open_tokenizer(folder, max_tokens)
     context.progress(f"{config.id}: tracing", 0, 2)
     # eager attention is the one form every architecture has and every exporter knows
     model = load_classifier(parent.path, attention="eager")
-    write_onnx(model, tokenizer.pad(_sample(tokenizer)), folder / "model.onnx")
+    exporter = write_onnx(model, tokenizer.pad(_sample(tokenizer)), folder / "model.onnx")
     context.progress(f"{config.id}: comparing with torch", 1, 2)
     note = _check_parity(parent, folder, tokenizer, inputs)
     context.progress(f"{config.id}: comparing with torch", 2, 2)
-    return Made("onnx", max_tokens, notes=(note,))
+    return Made("onnx", max_tokens, notes=(exporter, note))
 
 
-def write_onnx(model: Classifier, batch: Batch, path: Path) -> None:
+def write_onnx(model: Classifier, batch: Batch, path: Path) -> str:
     """One self-contained file with inputs input_ids, attention_mask (B, T) and output logits (B, L), both axes dynamic.
 
     transformers' exporter is young, so it stays behind this function; where it fails torch's older tracer is used.
+    Returns a note that says which of them it was, and why.
     """
     inputs = {name: torch.from_numpy(value) for name, value in batch.items()}
     wrapped = _Named(model).eval()
     with _quiet():
         try:
             _export_dynamo(wrapped, inputs, path)
-        except Exception:  # any failure of the young exporter: the old one is the answer, parity is the judge
+        except Exception as error:  # any failure of the young exporter: the old one is the answer, parity is the judge
+            for half in path.parent.glob(f"{path.name}*"):
+                half.unlink()
             _export_traced(wrapped, inputs, path)
+            return f"exported by torch's tracer, because transformers' exporter failed: {_brief(error)}"
+    return "exported by transformers' exporter"
+
+
+def _brief(error: Exception) -> str:
+    """The kind of error and its first line; exporters append pages of graph."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
 class _Named(nn.Module):
@@ -130,7 +139,7 @@ def _check_parity(parent: Artifact, folder: Path, tokenizer: Tokenizer, inputs: 
     model = load_classifier(parent.path)
     torch_logits = run_in_batches(lambda batch: forward(model, batch, "cpu"), tokens, tokenizer, labels)
     session = open_session(str(folder / "model.onnx"), "cpu", 0)
-    onnx_logits = run_in_batches(lambda batch: session.run(["logits"], batch)[0], tokens, tokenizer, labels)
+    onnx_logits = run_in_batches(lambda batch: run_session(session, batch), tokens, tokenizer, labels)
     decision = parent.decision()
     before, after = (decision.probabilities(logits, inputs.task) for logits in (torch_logits, onnx_logits))
     return compare(before, after, decision.thresholds)

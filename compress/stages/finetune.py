@@ -6,6 +6,7 @@ import torch
 
 from compress.context import Context
 from compress.inputs import Inputs, Made
+from compress.pretrained import pin_notes
 from compress.recipe.stages import Finetune, TinyEncoder
 from compress.train.build import Built, build_from_scratch, build_on_pretrained
 from compress.train.finish import save_decided, validation_score
@@ -22,10 +23,11 @@ def run(config: Finetune, inputs: Inputs, context: Context, folder: Path) -> Mad
     model, tokenizer = built.model, built.tokenizer
     examples = labelled_examples(tokenizer, inputs)
     weights = positive_weights(torch.from_numpy(examples.targets), config.pos_weight)
-    score = validation_score(model, tokenizer, validation, context.device)
+    score = validation_score(model, tokenizer, validation, context.device, config)
     train(model, examples, tokenizer, config, labelling_loss(inputs.task, weights), context, score)
-    save_decided(model, tokenizer, validation, inputs.task, context.device, folder)
-    return Made("torch", tokenizer.max_tokens)
+    save_decided(model, tokenizer, validation, inputs.task, context.device, folder, config)
+    notes = pin_notes(config.encoder, config.revision) if isinstance(config.encoder, str) else ()
+    return Made("torch", tokenizer.max_tokens, notes=notes)
 
 
 def _build(config: Finetune, inputs: Inputs, folder: Path) -> Built:

@@ -1,14 +1,17 @@
 """Takes a classifier that is already fine-tuned as it is; only its decision is fitted, on validation rows."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import MANIFEST, open_artifact
+from compress.artifact import MANIFEST, open_artifact, read_manifest
+from compress.classifier import Classifier
 from compress.context import Context
 from compress.encoder import (
-    Classifier,
+    Pretrained,
     build_classifier,
     check_length,
+    check_usable,
     describe,
     load_classifier,
     open_pretrained,
@@ -17,9 +20,10 @@ from compress.encoder import (
 )
 from compress.errors import ArtifactError, EncoderError, did_you_mean
 from compress.inputs import Inputs, Made
-from compress.pretrained import find_pretrained
+from compress.pretrained import find_pretrained, pin_notes
+from compress.recipe.data import Task
 from compress.recipe.stages import Load
-from compress.tokenizer import save_pretrained_tokenizer
+from compress.tokenizer import read_pretrained_tokenizer, save_pretrained_tokenizer
 from compress.train.finish import save_decided
 
 _DEFAULT_TOKENS = 256
@@ -27,58 +31,101 @@ _DEFAULT_TOKENS = 256
 
 def run(config: Load, inputs: Inputs, context: Context, folder: Path) -> Made:
     """Opens the classifier, puts its labels into the task's order and fits the decision."""
-    source = find_pretrained(config.model, config.revision, config.sha256)
-    if (source / MANIFEST).is_file():
-        model, max_tokens = _from_artifact(source, config, inputs)
+    source = _look(config, inputs.task)
+    model = _from_artifact(source, inputs.task) if source.ours else _from_transformers(source, inputs.task)
+    tokenizer = save_pretrained_tokenizer(source.folder, folder, source.max_tokens)
+    save_decided(model, tokenizer, inputs.splits().validation, inputs.task, context.device, folder, config)
+    return Made("torch", source.max_tokens, notes=pin_notes(config.model, config.revision))
+
+
+def check_load(config: Load, task: Task) -> int:
+    """The max_tokens of what the stage would make. Raises EncoderError or ArtifactError where it could not.
+
+    Reads configuration and tokenizer, not the weights.
+    """
+    source = _look(config, task)
+    if source.ours:
+        check_length(source.pretrained, source.max_tokens)
     else:
-        model, max_tokens = _from_transformers(source, config, inputs)
-    tokenizer = save_pretrained_tokenizer(source, folder, max_tokens)
-    save_decided(model, tokenizer, inputs.splits().validation, inputs.task, context.device, folder)
-    return Made("torch", max_tokens)
+        check_usable(source.pretrained, "own", source.max_tokens)
+    read_pretrained_tokenizer(source.folder)
+    return source.max_tokens
 
 
-def _from_artifact(source: Path, config: Load, inputs: Inputs) -> tuple[Classifier, int]:
-    artifact = open_artifact(source)
-    if artifact.manifest.format != "torch":
-        raise ArtifactError(
-            f"stages.{config.id}.model: {source} is a {artifact.manifest.format} artifact; load needs torch."
-        )
-    learnt = artifact.manifest.task.type
-    if learnt != inputs.task.type:
-        raise EncoderError(
-            f"stages.{config.id}.model: {source} was trained for {learnt}, the task is {inputs.task.type}."
-        )
-    max_tokens = config.max_tokens or artifact.manifest.max_tokens or _DEFAULT_TOKENS
-    check_length(open_pretrained(source), max_tokens)
-    order = _order(artifact.manifest.labels, config, inputs)
-    model = load_classifier(source)
-    reorder_outputs(model, order, len(order))
-    describe(model.config, inputs.task, model.pooling, max_tokens)
-    return model, max_tokens
+@dataclass(frozen=True)
+class _Source:
+    """A classifier that fits the task. ours: an artifact of this project. order: its output for each of our labels."""
+
+    pretrained: Pretrained
+    ours: bool
+    order: tuple[int, ...]
+    max_tokens: int
+
+    @property
+    def folder(self) -> Path:
+        return self.pretrained.folder
 
 
-def _from_transformers(source: Path, config: Load, inputs: Inputs) -> tuple[Classifier, int]:
-    pretrained = open_pretrained(source)
-    order = _order(stored_labels(pretrained.config), config, inputs)
+def _look(config: Load, task: Task) -> _Source:
+    _refuse_other_formats(Path(config.model).expanduser(), config)
+    folder = find_pretrained(config.model, config.revision, config.sha256)
+    if (folder / MANIFEST).is_file():
+        return _look_at_artifact(folder, config, task)
+    pretrained = open_pretrained(folder)
+    order = _order(stored_labels(pretrained.config), config, task)
     max_tokens = config.max_tokens or min(_DEFAULT_TOKENS, pretrained.max_positions or _DEFAULT_TOKENS)
-    model = build_classifier(pretrained, inputs.task, "own", max_tokens, trained=True).eval()
-    reorder_outputs(model, order, len(order))
-    return model, max_tokens
+    return _Source(pretrained, False, order, max_tokens)
 
 
-def _order(theirs: tuple[str, ...], config: Load, inputs: Inputs) -> list[int]:
+def _refuse_other_formats(folder: Path, config: Load) -> None:
+    """First of all: what an artifact of another format lacks beside would be a riddle."""
+    if not (folder / MANIFEST).is_file():
+        return
+    found = read_manifest(folder).format
+    if found != "torch":
+        raise ArtifactError(
+            f"stages.{config.id}.model: {folder} is of format {found}; load needs a torch artifact "
+            "(finetune, distill, prune or load)."
+        )
+
+
+def _look_at_artifact(folder: Path, config: Load, task: Task) -> _Source:
+    manifest = open_artifact(folder).manifest
+    if manifest.task.type != task.type:
+        raise EncoderError(
+            f"stages.{config.id}.model: {folder} was trained for {manifest.task.type}, the task is {task.type}."
+        )
+    order = _order(manifest.labels, config, task)
+    return _Source(open_pretrained(folder), True, order, config.max_tokens or manifest.max_tokens or _DEFAULT_TOKENS)
+
+
+def _from_artifact(source: _Source, task: Task) -> Classifier:
+    check_length(source.pretrained, source.max_tokens)
+    model = load_classifier(source.folder)
+    reorder_outputs(model, source.order, len(source.order))
+    describe(model.config, task, model.pooling, source.max_tokens)
+    return model
+
+
+def _from_transformers(source: _Source, task: Task) -> Classifier:
+    model = build_classifier(source.pretrained, task, "own", source.max_tokens, trained=True).eval()
+    reorder_outputs(model, source.order, len(source.order))
+    return model
+
+
+def _order(theirs: tuple[str, ...], config: Load, task: Task) -> tuple[int, ...]:
     """For each label of the task, the index of the classifier's output that gives it."""
-    if len(theirs) != len(inputs.task.labels):
+    if len(theirs) != len(task.labels):
         raise EncoderError(
             f"stages.{config.id}.model: {config.model} has {len(theirs)} labels ({', '.join(theirs)}), "
-            f"the task has {len(inputs.task.labels)}."
+            f"the task has {len(task.labels)}."
         )
     renamed = [(config.labels or {}).get(name, name) for name in theirs]
     found: dict[str, Any] = {name: index for index, name in enumerate(renamed)}
-    for label in inputs.task.labels:
+    for label in task.labels:
         if label not in found:
             raise EncoderError(
                 f"stages.{config.id}.labels: the classifier has no label {label}{did_you_mean(label, renamed)}; it has "
                 f"{', '.join(theirs)}. Map its names to the task's, e.g. labels: {{{theirs[0]}: {label}}}."
             )
-    return [found[label] for label in inputs.task.labels]
+    return tuple(found[label] for label in task.labels)

@@ -3,12 +3,20 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from compress.encoder import Classifier, build_classifier, build_tiny, open_pretrained, set_attention_dropout
+from compress.classifier import Classifier
+from compress.encoder import (
+    Pretrained,
+    build_classifier,
+    build_tiny,
+    check_usable,
+    open_pretrained,
+    set_attention_dropout,
+)
 from compress.inputs import Inputs
 from compress.pretrained import find_pretrained
 from compress.recipe.data import Task
 from compress.recipe.stages import Finetune, PretrainedStudent, TinyEncoder
-from compress.tokenizer import Tokenizer, save_pretrained_tokenizer, train_wordpiece
+from compress.tokenizer import Tokenizer, read_pretrained_tokenizer, save_pretrained_tokenizer, train_wordpiece
 
 
 @dataclass(frozen=True)
@@ -23,11 +31,22 @@ def build_on_pretrained(
     name: str, config: Finetune | PretrainedStudent, task: Task, folder: Path, max_tokens: int
 ) -> Built:
     """The encoder `name` with a fresh head, and its tokenizer copied into `folder`."""
-    source = open_pretrained(find_pretrained(name, config.revision, config.sha256))
+    source = _source(name, config)
     if isinstance(config, Finetune) and config.attention_dropout is not None:
         set_attention_dropout(source.config, config.attention_dropout)
     model = build_classifier(source, task, config.pooling, max_tokens)
     return Built(model, save_pretrained_tokenizer(source.folder, folder, max_tokens))
+
+
+def check_pretrained(name: str, config: Finetune | PretrainedStudent, max_tokens: int) -> None:
+    """Raises EncoderError where build_on_pretrained could not; reads configuration and tokenizer, not the weights."""
+    source = _source(name, config)
+    check_usable(source, config.pooling, max_tokens)
+    read_pretrained_tokenizer(source.folder)
+
+
+def _source(name: str, config: Finetune | PretrainedStudent) -> Pretrained:
+    return open_pretrained(find_pretrained(name, config.revision, config.sha256))
 
 
 def build_from_scratch(shape: TinyEncoder, inputs: Inputs, folder: Path, max_tokens: int) -> Built:

@@ -110,9 +110,10 @@ def _latency_cells(candidate: Measurement) -> list[list[str]]:
 
 
 def _reproduce(report: Report) -> str:
+    how = f"    {report.command}" if report.command else "Run the recipe that `report.json` holds."
     facts = [(key, value) for key, value in report.environment.items() if isinstance(value, str | int | float)]
     listed = "\n".join(f"- {_plain(key)}: {_plain(str(value))}" for key, value in facts)
-    return f"    compress run {report.name}\n\nMeasured on:\n\n{listed}" if facts else f"    compress run {report.name}"
+    return f"{how}\n\nMeasured on:\n\n{listed}" if facts else how
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -18,6 +18,7 @@ class Report:
     recipe: the resolved recipe, plain JSON. environment: machine, versions, threads, plain JSON. teacher_id: the
     candidate that speedups are relative to, or None. first_set: the test set that tables show first; every candidate
     was judged on it. notes: sentences a reader must see before the numbers (e.g. that the data is synthetic).
+    command: what was typed to make it, or None.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Report:
     teacher_id: str | None
     first_set: str
     notes: tuple[str, ...]
+    command: str | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -39,6 +41,7 @@ class Report:
         return {
             "schema_version": self.schema_version,
             "name": self.name,
+            "command": self.command,
             "recipe": self.recipe,
             "environment": self.environment,
             "notes": list(self.notes),
@@ -62,6 +65,7 @@ class Report:
                 teacher_id=data["teacher"],
                 first_set=next((name for it in candidates for name in it.quality_by_set), ""),
                 notes=tuple(data["notes"]),
+                command=data.get("command"),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise InvalidInputError(f"the report is damaged, or not one of ours: {error!r}") from error

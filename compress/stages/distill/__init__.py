@@ -6,7 +6,8 @@ import torch
 
 from compress.context import Context
 from compress.inputs import Inputs, Made
-from compress.recipe.stages import Distill
+from compress.pretrained import pin_notes
+from compress.recipe.stages import Distill, PretrainedStudent
 from compress.runtime import open_predictor
 from compress.stages.distill.students import build_student
 from compress.train.finish import save_decided, validation_score
@@ -25,7 +26,9 @@ def run(config: Distill, inputs: Inputs, context: Context, folder: Path) -> Made
     del teacher
     loss = distilling_loss(inputs.task, config.hardness, config.temperature)
     validation = inputs.splits().validation
-    score = validation_score(built.model, built.tokenizer, validation, context.device)
+    score = validation_score(built.model, built.tokenizer, validation, context.device, config)
     train(built.model, examples, built.tokenizer, config, loss, context, score)
-    save_decided(built.model, built.tokenizer, validation, inputs.task, context.device, folder)
-    return Made("torch", built.tokenizer.max_tokens)
+    save_decided(built.model, built.tokenizer, validation, inputs.task, context.device, folder, config)
+    student = config.student
+    notes = pin_notes(student.encoder, student.revision) if isinstance(student, PretrainedStudent) else ()
+    return Made("torch", built.tokenizer.max_tokens, notes=notes)

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune as masks
 
+from compress.classifier import Classifier
 from compress.context import Context
-from compress.encoder import Classifier, load_classifier
+from compress.encoder import load_classifier
 from compress.inputs import Inputs, Made
 from compress.recipe.stages import Prune
 from compress.runtime import open_predictor
@@ -31,17 +32,17 @@ def run(config: Prune, inputs: Inputs, context: Context, folder: Path) -> Made:
     copy_tokenizer(parent.path, folder)
     tokenizer = open_tokenizer(folder, max_tokens)
     layers = prunable(model, config.embeddings)
-    for layer in layers:
-        masks.identity(layer, "weight")
+    for layer in layers:  # what an earlier pruning took out stays out
+        masks.custom_from_mask(layer, "weight", layer.get_parameter("weight") != 0)
     examples, loss = _learning(config, inputs, context, tokenizer)
     validation = inputs.splits().validation
-    score = validation_score(model, tokenizer, validation, context.device)
+    score = validation_score(model, tokenizer, validation, context.device, config)
     hook = _Masks(layers, config)
     train(model, examples, tokenizer, config, loss, context, score, hook)
     hook.set_sparsity(config.final_sparsity)
     for layer in layers:
         masks.remove(layer, "weight")
-    save_decided(model, tokenizer, validation, inputs.task, context.device, folder)
+    save_decided(model, tokenizer, validation, inputs.task, context.device, folder, config)
     return Made("torch", max_tokens)
 
 
@@ -86,6 +87,7 @@ class _Masks(StepHook):
 
     def __init__(self, layers: list[nn.Module], config: Prune) -> None:
         self.layers, self.config = layers, config
+        self.alive = [layer.get_buffer("weight_mask").clone() for layer in layers]
 
     def before_step(self, step: int, total: int) -> None:
         ramp = _ramp_steps(total)
@@ -99,10 +101,14 @@ class _Masks(StepHook):
 
     @torch.no_grad()
     def set_sparsity(self, sparsity: float) -> None:
-        """Masks anew by the weights as they are; a weight already at zero under its mask stays the smallest."""
+        """Masks anew by the weights as they are; a weight already at zero under its mask stays the smallest.
+
+        What was zero at the start stays so, also while the schedule asks for fewer zeros than there were.
+        """
         weights = [layer.get_parameter("weight_orig") * layer.get_buffer("weight_mask") for layer in self.layers]
         found = magnitude_masks(weights, sparsity, self.config.scope == "layer")
-        for layer, weight, mask in zip(self.layers, weights, found, strict=True):
+        for layer, weight, mask, alive in zip(self.layers, weights, found, self.alive, strict=True):
+            mask = mask * alive
             layer.get_buffer("weight_mask").copy_(mask)
             layer.weight = weight * mask
 

@@ -1,0 +1,184 @@
+"""Artifacts -> report: of a run, with its lock, or of any artifacts over one labelled file."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compress.artifact import Artifact, open_artifact, read_json, sha256_file, sha256_text, write_json, write_whole
+from compress.context import Progress
+from compress.data import labelled_digest, read_labelled_with_notes
+from compress.environment import environment
+from compress.errors import ArtifactError, EncoderError
+from compress.inputs import DataFacts, RecipeData
+from compress.measure import VERSION, measure
+from compress.plan import encoder_reference
+from compress.pretrained import weights_sha256
+from compress.recipe.recipe import Evaluate, Recipe
+from compress.recipe.stages import Distill, Prune, Stage
+from compress.threads import all_threads
+from compress.version import __version__
+from eval.report.report import SCHEMA_VERSION, Report, dump_report, load_report
+
+TEACHER = "teacher"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to. ran: ids of the stages that were run this time; measured: whether anything was measured."""
+
+    report: Report
+    ran: tuple[str, ...]
+    measured: bool
+
+
+def teacher_of(recipe: Recipe) -> str | None:
+    """What speedups are relative to: the stage called teacher, else the first one that others learn from."""
+    stages = recipe.all_stages
+    named = next((stage.id for stage in stages if stage.id == TEACHER), None)
+    return named or next((s.teacher for s in stages if isinstance(s, Distill | Prune) and s.teacher), None)
+
+
+def report_run(
+    recipe: Recipe,
+    artifacts: dict[str, Artifact],
+    data: RecipeData,
+    out: Path,
+    ran: tuple[str, ...],
+    progress: Progress,
+    command: str | None,
+) -> Outcome:
+    """Measures what is not already measured and writes report and lock, unless those that lie there still hold."""
+    key = _report_key(recipe, artifacts, data.facts)
+    kept = out / "cache" / "report-key.json"
+    if _report_files_there(out) and read_json(kept) == _stamp(key, out):
+        return Outcome(load_report(out / "report.json"), ran, measured=False)
+    tests = data.splits.tests
+    digests = {name: data.facts.digests[f"test:{name}"] for name in tests}
+    pruned = {stage.id: stage.from_ for stage in recipe.all_stages if isinstance(stage, Prune) and stage.from_}
+    measured = measure(
+        artifacts, tests, digests, recipe.evaluate, teacher_of(recipe), recipe.seed, out / "cache", progress, pruned
+    )
+    report = Report(
+        name=recipe.name,
+        recipe=recipe.model_dump(mode="json", by_alias=True),
+        environment=environment(),
+        candidates=measured.measurements,
+        teacher_id=teacher_of(recipe),
+        first_set=next(iter(tests)),
+        notes=(*data.facts.notes, *measured.notes, *_stage_notes(artifacts)),
+        command=command,
+    )
+    write_report(report, out)
+    write_json(out / "recipe.lock", _lock(recipe, artifacts, data.facts))
+    write_json(kept, _stamp(key, out))
+    return Outcome(report, ran, measured=True)
+
+
+def write_report(report: Report, out: Path) -> None:
+    """report.json, report.md and its picture, each written whole."""
+    from eval.report.markdown import render_markdown
+    from eval.report.picture import draw_picture
+
+    write_whole(out / "report.svg", draw_picture(report))
+    write_whole(out / "report.md", render_markdown(report, "report.svg"))
+    write_whole(out / "report.json", dump_report(report))
+
+
+def evaluate_artifacts(
+    folders: Sequence[Path],
+    teacher: Path | None,
+    data: Path,
+    cache_dir: Path,
+    progress: Progress,
+    command: str | None = None,
+) -> Report:
+    """The judge alone, on any artifacts that predict the same labels, over the labelled rows of one file."""
+    wanted = dict.fromkeys(folder.resolve() for folder in (*((teacher,) if teacher else ()), *folders))
+    opened = [open_artifact(folder) for folder in wanted]
+    _check_comparable(opened)
+    artifacts = dict(zip(_names(opened), opened, strict=True))
+    task = opened[0].manifest.task
+    read = read_labelled_with_notes(data, task)
+    # of the rows and not of the file: the labels may lie in another one, and the columns are the artifact's
+    digests = {data.stem: labelled_digest(read.rows)}
+    teacher_id = next(iter(artifacts)) if teacher else None
+    measured = measure(artifacts, {data.stem: read.rows}, digests, Evaluate(), teacher_id, 13, cache_dir, progress)
+    return Report(
+        name=data.stem,
+        recipe={"task": task.model_dump(mode="json"), "data": str(data)},
+        environment=environment(),
+        candidates=measured.measurements,
+        teacher_id=teacher_id,
+        first_set=data.stem,
+        notes=(*read.notes, *measured.notes),
+        command=command,
+    )
+
+
+def _check_comparable(opened: Sequence[Artifact]) -> None:
+    first = opened[0].manifest.task
+    for artifact in opened:
+        other = artifact.manifest.task
+        if (other.type, other.labels) != (first.type, first.labels):
+            raise ArtifactError(
+                f"{artifact.path} predicts {', '.join(other.labels)} ({other.type}); {opened[0].path} predicts "
+                f"{', '.join(first.labels)} ({first.type}). Only models with the same labels, in the same order, can "
+                "be compared."
+            )
+
+
+def _names(artifacts: Sequence[Artifact]) -> list[str]:
+    """Stage ids, or whole paths where two artifacts share one."""
+    ids = [artifact.manifest.stage_id for artifact in artifacts]
+    return [name if ids.count(name) == 1 else str(artifact.path) for name, artifact in zip(ids, artifacts, strict=True)]
+
+
+def _report_files_there(out: Path) -> bool:
+    return all((out / name).is_file() for name in ("report.json", "report.md", "report.svg", "recipe.lock"))
+
+
+def _stamp(key: str, out: Path) -> dict[str, object]:
+    """What the report was made of, and its own sha256: one that was changed since is written again."""
+    return {"key": key, "report_sha256": sha256_file(out / "report.json")}
+
+
+def _stage_notes(artifacts: dict[str, Artifact]) -> tuple[str, ...]:
+    return tuple(f"{name}: {note}" for name, artifact in artifacts.items() for note in artifact.manifest.notes)
+
+
+def _report_key(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts) -> str:
+    parts = {
+        "recipe": recipe.model_dump(mode="json"),
+        "artifacts": {name: artifact.digest for name, artifact in artifacts.items()},
+        "data": facts.digests,
+        "environment": environment(),
+        "threads": all_threads(),
+        "versions": [__version__, VERSION, SCHEMA_VERSION],
+    }
+    return sha256_text(json.dumps(parts, sort_keys=True))
+
+
+def _lock(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts) -> dict[str, object]:
+    """What it takes to know whether two runs were of the same thing."""
+    models = {stage.id: _pretrained(stage, artifacts[stage.id]) for stage in recipe.all_stages}
+    return {
+        "recipe": recipe.model_dump(mode="json", by_alias=True),
+        "data_sha256s": facts.digests,
+        "pretrained": {name: model for name, model in models.items() if model},
+        "artifact_digests": {name: artifact.digest for name, artifact in artifacts.items()},
+        "environment": environment(),
+    }
+
+
+def _pretrained(stage: Stage, artifact: Artifact) -> dict[str, Any]:
+    """The model a stage began with, from the artifact's manifest; an older one does not say, so it is looked up."""
+    reference = encoder_reference(stage)
+    if artifact.manifest.pretrained or reference is None:
+        return artifact.manifest.pretrained
+    try:
+        weights = weights_sha256(reference.name, reference.revision)
+    except EncoderError:  # no longer on this machine
+        weights = {}
+    return {"reference": reference.name, "weights_sha256": weights}

@@ -1,0 +1,150 @@
+"""What measurements depend on, that damaged ones are taken again, and what is said of pruning and of the GPU."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compress import measure
+from compress.artifact import Artifact, open_artifact
+from compress.context import silent
+from compress.data import labelled_digest
+from compress.judge import evaluate_artifacts
+from compress.measure import Measured
+from compress.recipe.recipe import Evaluate
+from eval.contract import LabelledTexts
+from eval.latency import LatencySamples
+
+SMALL = Evaluate(rounds=5, max_seconds=1, resamples=100, batch_sizes=(2, 1), threads=(1,))
+GPU = {"gpu": "NVIDIA H100", "gpu_driver": "550.54.15", "cuda_visible_devices": "0"}
+Taken = Callable[..., set[str]]
+
+
+@pytest.fixture
+def artifacts(tiny_run: Path) -> dict[str, Artifact]:
+    return {name: open_artifact(tiny_run / "artifacts" / name) for name in ("tfidf", "student-int8")}
+
+
+@pytest.fixture
+def taken(artifacts: dict[str, Artifact], comment_splits: Any, tmp_path: Path) -> Taken:
+    """Measures into one cache, and gives the kinds of those measurements that were taken and not found there."""
+
+    def take(**changes: Any) -> set[str]:
+        folder = tmp_path / "measurements"
+        before = set(folder.glob("*"))
+        tests: dict[str, LabelledTexts] = comment_splits.tests
+        digests = {name: labelled_digest(rows) for name, rows in tests.items()}
+        given = {"artifacts": artifacts, "config": SMALL, "pruned": {}} | changes
+        measure.measure(
+            given["artifacts"], tests, digests, given["config"], None, 13, tmp_path, silent, given["pruned"]
+        )
+        return {path.name.split("-")[0] for path in set(folder.glob("*")) - before}
+
+    return take
+
+
+def test_what_was_measured_is_found_again(taken: Taken) -> None:
+    assert taken() == {"quality", "footprint", "latency"}
+    assert taken() == set()
+
+
+def test_another_processor_answers_anew(taken: Taken, monkeypatch: pytest.MonkeyPatch) -> None:
+    """int8 kernels saturate where there is no VNNI."""
+    taken()
+    monkeypatch.setattr(measure, "cpu_features", lambda: ["avx2"])
+    assert taken() == {"quality"}
+
+
+def test_times_on_the_cpu_hold_whatever_the_gpu(taken: Taken, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken()
+    found = measure.environment()
+    monkeypatch.setattr(measure, "environment", lambda: found | GPU)
+    assert taken() == set()
+    monkeypatch.setattr(measure, "environment", lambda: found | {"cpu": "another"})
+    assert taken() == {"latency"}
+
+
+@pytest.mark.parametrize("changed", GPU)
+def test_times_on_a_gpu_are_of_that_gpu_and_driver(taken: Taken, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
+    found = measure.environment() | GPU
+    monkeypatch.setattr(measure, "settings", lambda _: (measure.Setting("cuda", 1),))
+    monkeypatch.setattr(measure, "_time", lambda *_: {"rows": {}, "notes": [], "against_parent": {}})
+    monkeypatch.setattr(measure, "environment", lambda: found)
+    assert "latency" in taken()
+    assert taken() == set()
+    monkeypatch.setattr(measure, "environment", lambda: found | {changed: "another"})
+    assert taken() == {"latency"}
+
+
+@pytest.mark.parametrize("asked", ["auto", "cpu"])
+def test_without_a_gpu_it_says_who_sees_none(
+    artifacts: dict[str, Artifact], tmp_path: Path, asked: str, comment_splits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "has_cuda", lambda: False)
+    config = SMALL.model_copy(update={"devices": asked})
+    tests = comment_splits.tests
+    one = {"tfidf": artifacts["tfidf"]}
+    measured = measure.measure(one, tests, dict.fromkeys(tests, ""), config, None, 13, tmp_path, silent)
+    assert measured.notes == (("torch sees no CUDA device: nothing was measured on a GPU",) if asked == "auto" else ())
+
+
+# ---------------------------------------------------------------------------------------------------- pruning
+
+
+def test_speed_against_the_parent_is_paired_by_round() -> None:
+    """Rounds that are slow for both: the ratio stays 2 in each."""
+    seconds = np.array([[1.0, 0.5, 9], [10.0, 5.0, 9], [2.0, 1.0, 9]])
+    samples = LatencySamples(("student", "pruned", "tfidf"), ("a", "b", "c"), "cpu", 1, 1, seconds)
+    found = measure._against_parents(samples, {"pruned": "student", "gone": "student"}, "here", 0)
+    assert set(found) == {"pruned"}
+    speed = found["pruned"].speed
+    assert (found["pruned"].parent, speed.value, speed.low, speed.high) == ("student", 2, 2, 2)
+
+
+def test_the_notes_say_what_pruning_did_to_the_speed(tiny_run: Path, comment_splits: Any, tmp_path: Path) -> None:
+    artifacts = {name: open_artifact(tiny_run / "artifacts" / name) for name in ("student", "pruned")}
+    tests = comment_splits.tests
+
+    def taken() -> Measured:
+        digests = dict.fromkeys(tests, "")
+        config = SMALL.model_copy(update={"devices": "cpu"})
+        return measure.measure(
+            artifacts, tests, digests, config, None, 13, tmp_path, silent, pruned={"pruned": "student"}
+        )
+
+    measured = taken()
+    (note,) = measured.notes
+    zeros = measured.measurements[1].footprint.zeros_share
+    assert note.startswith(f"pruned: {zeros:.0%} of its parameters are exactly zero; it runs at ")
+    assert note.endswith(") the speed of student, which it was pruned from (cpu, 1 thread, batch 1)")
+    assert taken() == measured  # kept with the times
+
+
+def test_a_run_reports_it(tiny_run: Path) -> None:
+    assert "the speed of student, which it was pruned from" in (tiny_run / "report.md").read_text(encoding="utf-8")
+
+
+# ---------------------------------------------------------------------------------------------------- evaluate
+
+
+def test_evaluate_sees_that_labels_in_another_file_changed(
+    tiny_run: Path, comment_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """test.csv holds the texts, test_labels.csv the labels: the first one's sha256 says nothing of the second."""
+    monkeypatch.setattr("compress.judge.Evaluate", lambda: SMALL)
+    rows = [line.split(",") for line in (comment_files / "test.csv").read_text().splitlines()]
+    (tmp_path / "test.csv").write_text("".join(f"{row[0]},{row[1]}\n" for row in rows))
+    labels = tmp_path / "test_labels.csv"
+    labels.write_text("".join(f"{row[0]},{','.join(row[2:])}\n" for row in rows))
+    folder = tiny_run / "artifacts" / "tfidf"
+
+    def support() -> int:
+        report = evaluate_artifacts([folder], None, tmp_path / "test.csv", tmp_path / "cache", silent)
+        return report.candidates[0].quality_by_set["test"].labels["threat"].support
+
+    before = support()
+    first = next(line for line in labels.read_text().splitlines() if line.split(",")[4] == "0")
+    labels.write_text(labels.read_text().replace(first, ",".join([*first.split(",")[:4], "1", *first.split(",")[5:]])))
+    assert support() == before + 1

@@ -1,0 +1,166 @@
+"""Before the first stage: whatever would stop a later one is told at once, with its stage."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compress.artifact import open_artifact
+from compress.errors import ArtifactError, CompressError, EncoderError, MissingPackageError
+from compress.inputs import DataFacts
+from compress.plan import Plan, Step, make_plan
+from compress.preflight import check_plan
+from compress.recipe.recipe import Recipe
+
+FACTS = DataFacts({"train": "t", "validation": "v", "unlabeled": "u", "test:test": "e"}, 1000, ())
+LABELS = ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate")
+
+
+def check(folder: Path, *stages: dict[str, Any], labels: tuple[str, ...] = LABELS) -> None:
+    recipe = Recipe.model_validate(
+        {
+            "version": 1,
+            "name": "n",
+            "task": {"type": "multi_label", "text": "t", "labels": list(labels)},
+            "data": {"builtin": "comments"},
+            "stages": list(stages),
+        }
+    )
+    check_plan(make_plan(recipe, folder / "out", FACTS), recipe.task)
+
+
+def finetune(encoder: Path, **changes: Any) -> dict[str, Any]:
+    return {"id": "teacher", "type": "finetune", "encoder": str(encoder), "max_tokens": 64} | changes
+
+
+def student(encoder: Path, **changes: Any) -> dict[str, Any]:
+    return {"id": "small", "type": "distill", "teacher": "teacher", "student": {"encoder": str(encoder)} | changes}
+
+
+@pytest.fixture
+def encoder(tmp_path: Path, tiny_encoder: Callable[[str], Path]) -> Path:
+    """A BERT of 64 positions, the test's own to damage."""
+    return shutil.copytree(tiny_encoder("bert"), tmp_path / "encoder")
+
+
+def reconfigure(folder: Path, **changes: Any) -> None:
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+@pytest.mark.parametrize("pooling", ["own", "mean_max"])
+def test_what_can_run_passes(tmp_path: Path, encoder: Path, pooling: str) -> None:
+    check(tmp_path, finetune(encoder, pooling=pooling), student(encoder, pooling=pooling, max_tokens=64))
+
+
+def test_a_student_inherits_more_tokens_than_it_has_positions(tmp_path: Path, encoder: Path) -> None:
+    shape = {"layers": 1, "width": 8, "heads": 1}
+    teacher = {"id": "teacher", "type": "finetune", "encoder": shape, "max_tokens": 65}
+    with pytest.raises(EncoderError, match=r"stages\.small: max_tokens 65 is above the 64 positions of"):
+        check(tmp_path, teacher, student(encoder))
+    check(tmp_path, teacher, student(encoder, max_tokens=64))
+
+
+def test_tokens_are_inherited_from_a_teacher_that_is_loaded(tmp_path: Path, encoder: Path, teacher: Any) -> None:
+    reconfigure(encoder, max_position_embeddings=16)
+    with pytest.raises(EncoderError, match=r"stages\.small: max_tokens 32 is above the 16 positions"):
+        check(tmp_path, {"id": "teacher", "type": "load", "model": str(teacher.path)}, student(encoder))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("no tokenizer", "holds no tokenizer"),
+        ("broken tokenizer", "no tokenizer can be read from"),
+        ("no weights", r"has no model\.safetensors"),
+        ("torn weights", "the weights in .* cannot be read"),
+        ("encoder-decoder", "is an encoder-decoder"),
+        ("unknown", "is not one transformers can read"),
+        ("remote", "is not one transformers can read"),
+        ("pictures", "cannot be built as a text classifier"),
+        ("gone", "does not exist"),
+    ],
+)
+def test_a_model_that_cannot_begin_is_told_with_its_stage(
+    tmp_path: Path, encoder: Path, damage: str, said: str
+) -> None:
+    good = shutil.copytree(encoder, tmp_path / "good")
+    match damage:
+        case "no tokenizer":
+            for file in encoder.glob("tokenizer*"):
+                file.unlink()
+        case "broken tokenizer":
+            (encoder / "tokenizer.json").write_text("{}")
+        case "no weights":
+            (encoder / "model.safetensors").unlink()
+        case "torn weights":
+            (encoder / "model.safetensors").write_bytes((good / "model.safetensors").read_bytes()[:-9])
+        case "encoder-decoder":
+            (encoder / "config.json").write_text('{"model_type": "t5", "is_encoder_decoder": true}')
+        case "unknown":
+            reconfigure(encoder, model_type="nonsense")
+        case "remote":  # its own code would be asked for on the terminal
+            reconfigure(encoder, model_type="nonsense", auto_map={"AutoConfig": "code.Config"})
+        case "pictures":
+            (encoder / "config.json").write_text('{"model_type": "vit"}')
+        case "gone":
+            encoder = tmp_path / "gone"
+            with pytest.raises(EncoderError, match=said):
+                check(tmp_path, finetune(good), student(encoder))
+            return
+    with pytest.raises(EncoderError, match=rf"stages\.small: .*{said}"):
+        check(tmp_path, finetune(good), student(encoder, max_tokens=32))
+
+
+def test_a_model_of_pictures_is_no_encoder_of_text(tmp_path: Path, encoder: Path) -> None:
+    (encoder / "config.json").write_text('{"model_type": "vit"}')
+    with pytest.raises(EncoderError, match=r"stages\.teacher: .* \(vit\) reads pixel_values, not text"):
+        check(tmp_path, finetune(encoder, pooling="mean"))
+
+
+def test_the_labels_of_a_classifier_that_is_loaded(tmp_path: Path, teacher: Any) -> None:
+    loaded = {"id": "late", "type": "load", "model": str(teacher.path)}
+    check(tmp_path, loaded)
+    with pytest.raises(EncoderError, match=r"^stages\.late\.labels: the classifier has no label toxicc"):
+        check(tmp_path, loaded, labels=("toxicc", *LABELS[1:]))
+
+
+def test_an_artifact_that_cannot_be_loaded(tmp_path: Path, teacher: Any) -> None:
+    copy = shutil.copytree(teacher.path, tmp_path / "copy")
+    (copy / "model.safetensors").write_bytes(b"other")
+    with pytest.raises(ArtifactError, match=r"^stages\.late: .* is damaged"):
+        check(tmp_path, {"id": "late", "type": "load", "model": str(copy)})
+
+
+def test_a_runtime_that_is_missing_is_told_before_the_training(
+    tmp_path: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise MissingPackageError("no ONNX Runtime is installed")
+
+    monkeypatch.setattr("compress.preflight.check_onnxruntime", missing)
+    check(tmp_path, finetune(encoder))
+    with pytest.raises(MissingPackageError):
+        check(tmp_path, finetune(encoder), {"id": "onnx", "type": "export", "from": "teacher"})
+
+
+def test_what_is_cached_is_not_asked(tmp_path: Path, encoder: Path, teacher: Any) -> None:
+    recipe = Recipe.model_validate(
+        {
+            "version": 1,
+            "name": "n",
+            "task": {"type": "multi_label", "text": "t", "labels": list(LABELS)},
+            "data": {"builtin": "comments"},
+            "stages": [finetune(tmp_path / "gone"), student(encoder)],
+        }
+    )
+    one, two = recipe.stages
+    cached = Step(one, (), "", open_artifact(teacher.path), None)
+    check_plan(Plan((cached,)), recipe.task)
+    # a cached teacher still says how long its student's texts are
+    reconfigure(encoder, max_position_embeddings=16)
+    with pytest.raises(CompressError, match="max_tokens 32 is above the 16 positions"):
+        check_plan(Plan((cached, Step(two, ("teacher",), "", None, None))), recipe.task)
