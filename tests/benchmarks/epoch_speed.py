@@ -216,18 +216,16 @@ def ratios(taken: dict[str, Seconds]) -> dict[str, dict[str, float]]:
     """Ratios of epoch times and the share of padding, with 95 % intervals (bootstrap over rounds, 4,000 draws)."""
     rounds = len(taken["plain"])
     draws = np.random.default_rng(SEED).integers(rounds, size=(4000, rounds))
-    taken = {"ours_fp32": taken["ours"], **taken}  # where ours is fp32 there is no such arm
     totals = {name: np.append(seconds[draws].sum(axis=1), seconds.sum()) for name, seconds in taken.items()}
     found = {
         "speedup": totals["plain"] / totals["ours"],
-        "padding_at_our_precision": totals["ours_padded"] / totals["ours"],
-        "padding_in_fp32": totals["plain"] / totals["ours_fp32"],
-        "precision_padded": totals["plain"] / totals["ours_padded"],
-        "precision_unpadded": totals["ours_fp32"] / totals["ours"],
+        "padding": totals["ours_padded"] / totals["ours"],
+        "precision_and_fused_attention": totals["plain"] / totals["ours_padded"],
     }
-    # speedups multiply, so shares are of the logarithm; mean of the two orders in which the two gains can be added
-    padding = (np.log(found["padding_at_our_precision"]) + np.log(found["padding_in_fp32"])) / 2
-    found["share_from_padding"] = padding / np.log(found["speedup"])
+    if "ours_fp32" in totals:
+        found["bf16"] = totals["ours_fp32"] / totals["ours"]
+    # speedups multiply, so shares are of the logarithm
+    found["share_from_padding"] = np.log(found["padding"]) / np.log(found["speedup"])
     return {name: _with_interval(values) for name, values in found.items()}
 
 
