@@ -203,6 +203,8 @@ def seal(folder: Path, manifest: Manifest) -> Manifest:
     for path in files:
         with path.open("r+b") as file:
             os.fsync(file.fileno())
+    for path in files:
+        path.chmod(0o644)  # safetensors writes 0600, which a server under another user could not read
     sums = {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
     sealed = manifest.model_copy(update={"file_sha256s": sums})
     write_whole(folder / MANIFEST, sealed.model_dump_json(indent=2) + "\n")

@@ -145,7 +145,10 @@ def predict(
         bool, typer.Option("--overwrite", help="Replaces an output file that is already there.")
     ] = False,
 ) -> None:
-    """Scores texts: LABEL_probability and LABEL_decision for each label, in the order of the input, streaming."""
+    """Scores texts: LABEL_probability and LABEL_decision (0 or 1) for each label, in the order of the input, streaming.
+
+    An `id` column is passed through; other columns are not. Standard output is CSV.
+    """
     from compress.artifact import open_artifact
     from compress.data import open_results, open_rows
     from compress.runtime import open_predictor
