@@ -30,7 +30,7 @@ class Follows(StageSection):
 class Training(StageSection):
     """Settings of every training. AdamW, linear decay after a warm-up over the share `warmup` of the steps.
 
-    precision: auto is bf16 where it is faster (tried for a moment), else fp32. early_stopping: stop after so many epochs
+    precision: auto is bf16 where a short trial finds it faster, else fp32. early_stopping: stop after so many epochs
     without a better validation macro ROC-AUC and keep the best epoch's weights; null trains every epoch and keeps the
     last. batch_size is in texts; batches hold texts of like length and are padded to their longest only.
     """
