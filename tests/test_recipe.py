@@ -229,10 +229,13 @@ FOUND = (
     "line 10: stages.student.teacher: there is no stage techer; did you mean teacher?",
     "line 10: stages.student.student.layer: unknown key; did you mean layers?",
     "line 10: stages.student.student.layers: is missing",
+    "line 10: stages.student.student: width 10 is not a multiple of heads 4",
     "line 10: stages.student.hardness: input should be less than or equal to 1 (found 3)",
     "line 11: stages.again.scheme: 'int9' is not one of fp16, int8_dynamic",
+    "line 11: stages.again.from: quantize needs an fp32 ONNX model",
     "line 12: stages.again.id: again is taken by another stage or baseline; ids are unique",
     "line 12: stages.again.from: last comes later; a stage reads only those before it, so move it up",
+    "line 13: stages.half.from: quantize needs an fp32 ONNX model",
     "line 14: stages.last.no: unknown key",
     "line 14: stages.last.no: ${nothing} is not among vars (none); add it, or --set vars.nothing=...",
     "line 14: stages.last.from: last is this stage itself",
@@ -361,3 +364,25 @@ def test_any_junk_anywhere_is_a_recipe_or_a_recipe_error(tmp_path: Path, place: 
 def test_any_text_is_parsed_or_told(text: str) -> None:
     with contextlib.suppress(RecipeError):
         assert isinstance(parse(text, "text").data, dict)
+
+
+def test_a_mistake_hides_no_other_in_the_same_stage(tmp_path: Path) -> None:
+    """The unknown key, the heads that do not divide the width, and what cannot follow what: all in one pass."""
+    text = """version: 1
+name: several
+task: {type: multi_label, text: text, labels: [a]}
+data: {builtin: comments}
+stages:
+  - {id: teacher, type: finetune, encoder: {layers: 1, width: 130, heads: 4}, epoch: 1}
+  - {id: small, type: quantize, from: teacher, scheme: int4}
+"""
+    file = tmp_path / "several.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(RecipeError) as raised:
+        load_recipe(file)
+    told = "\n".join(raised.value.problems)
+    assert len(raised.value.problems) == 4
+    assert "epoch: unknown key; did you mean epochs?" in told
+    assert "width 130 is not a multiple of heads 4" in told
+    assert "'int4' is not one of" in told
+    assert "quantize needs an fp32 ONNX model" in told

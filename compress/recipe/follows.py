@@ -1,10 +1,21 @@
 """What may follow what: checks over all stages at once, and the default of `from`."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from compress.errors import did_you_mean
-from compress.recipe.stages import Distill, Export, Finetune, Follows, Load, Prune, Quantize, Stage, Tfidf, TinyEncoder
+from compress.recipe.stages import (
+    STAGE_TYPES,
+    Distill,
+    Export,
+    Finetune,
+    Follows,
+    Load,
+    Prune,
+    Quantize,
+    Stage,
+    Tfidf,
+)
 
 Kind = Literal["torch", "onnx", "onnx_small", "tfidf"]
 Report = Callable[[int, str, str], None]
@@ -56,17 +67,29 @@ def check_stages(
             report(index, "id", f"{name} is taken by another stage or baseline; ids are unique")
         elif other != name:
             report(index, "id", f"{name} and {other} differ only in case, and some disks cannot tell them apart")
-        if stage is not None:
-            stage = _with_from(stage, previous, index, report)
-            written = {"from": stage.from_ if isinstance(stage, Follows) else None, "teacher": _teacher(stage)}
-            _check_shape(stage, index, report)
-            filled.append(stage)
+        _check_shapes(written, index, report)
+        known = stage if stage is not None else _as_written(written)
+        if known is not None:
+            known = _with_from(known, previous, index, report)
+            written = {"from": known.from_ if isinstance(known, Follows) else None, "teacher": _teacher(known)}
+        if known is not None and stage is not None:
+            filled.append(known)
         for key in ("from", "teacher"):
             if written.get(key) is not None:
-                _check_name(str(written[key]), key, stage, name, kinds, later, index, report)
-        kinds[name] = result_kind(stage) if stage is not None else None
+                _check_name(str(written[key]), key, known, name, kinds, later, index, report)
+        kinds[name] = result_kind(known) if known is not None else None
         previous = name
     return filled
+
+
+def _as_written(written: dict[str, Any]) -> Stage | None:
+    """A stage with a mistake in it, unchecked: enough to see what it follows and what may follow it."""
+    cls = STAGE_TYPES.get(str(written.get("type")))
+    if cls is None:
+        return None
+    named = {key: str(written[key]) for key in ("teacher", "from") if isinstance(written.get(key), str)}
+    values: dict[str, Any] = {"teacher": named.get("teacher"), "from_": named.get("from")}
+    return cast(Stage, cls.model_construct(id=str(written.get("id")), type=written["type"], **values))
 
 
 def _with_from(stage: Stage, previous: str | None, index: int, report: Report) -> Stage:
@@ -106,12 +129,10 @@ def _check_name(
         report(index, key, f"there is no stage {name}{hint}; before it stand: {', '.join(kinds) or 'none'}")
 
 
-def _check_shape(stage: Stage, index: int, report: Report) -> None:
-    key: str = ""
-    shape: object = None
-    if isinstance(stage, Distill):
-        key, shape = "student", stage.student
-    elif isinstance(stage, Finetune):
-        key, shape = "encoder", stage.encoder
-    if isinstance(shape, TinyEncoder) and shape.width % shape.heads:
-        report(index, key, f"width {shape.width} is not a multiple of heads {shape.heads}")
+def _check_shapes(written: dict[str, Any], index: int, report: Report) -> None:
+    """Attention heads share the width evenly."""
+    for key in ("student", "encoder"):
+        shape = written.get(key)
+        width, heads = (shape.get("width"), shape.get("heads")) if isinstance(shape, dict) else (None, None)
+        if isinstance(width, int) and isinstance(heads, int) and heads > 0 and width % heads:
+            report(index, key, f"width {width} is not a multiple of heads {heads}")

@@ -52,8 +52,14 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     data = _substitute(document.data, known, (), document, problems)
     recipe = _validate(data, document, problems)
     if problems or recipe is None:
-        raise RecipeError(problems, str(path))
+        raise RecipeError(sorted(problems, key=_line_of), str(path))
     return recipe
+
+
+def _line_of(problem: str) -> int:
+    """Mistakes are told in the order of the file, those of --set first."""
+    found = re.match(r"line (\d+):", problem)
+    return int(found[1]) if found else 0
 
 
 def shipped_recipes() -> dict[str, Path]:
