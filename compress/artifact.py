@@ -26,6 +26,7 @@ from compress.recipe.data import Task
 Format = Literal["torch", "onnx", "tfidf"]
 Floats = NDArray[np.float32]
 MANIFEST = "manifest.json"
+_TOKEN_LIMIT = 512
 
 
 class Decision(BaseModel):
@@ -76,6 +77,11 @@ class Manifest(BaseModel):
     def labels(self) -> tuple[str, ...]:
         """Label names in the order of the logits' columns."""
         return self.task.labels
+
+    @property
+    def token_limit(self) -> int:
+        """Where texts are cut by a model that reads tokens."""
+        return self.max_tokens or _TOKEN_LIMIT
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from compress.artifact import Artifact, open_artifact, read_json, sha256_file, sha256_text, write_json, write_whole
 from compress.context import Progress
 from compress.data import labelled_digest, read_labelled_with_notes
 from compress.environment import environment
-from compress.errors import ArtifactError, EncoderError
+from compress.errors import ArtifactError
 from compress.inputs import DataFacts, RecipeData
 from compress.measure import VERSION, measure
-from compress.plan import encoder_reference
-from compress.pretrained import weights_sha256
 from compress.recipe.recipe import Evaluate, Recipe
-from compress.recipe.stages import Distill, Prune, Stage
+from compress.recipe.stages import Distill, Prune
 from compress.threads import all_threads
 from compress.version import __version__
 from eval.report.report import SCHEMA_VERSION, Report, dump_report, load_report
@@ -162,7 +159,7 @@ def _report_key(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts
 
 def _lock(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts) -> dict[str, object]:
     """What it takes to know whether two runs were of the same thing."""
-    models = {stage.id: _pretrained(stage, artifacts[stage.id]) for stage in recipe.all_stages}
+    models = {name: artifact.manifest.pretrained for name, artifact in artifacts.items()}
     return {
         "recipe": recipe.model_dump(mode="json", by_alias=True),
         "data_sha256s": facts.digests,
@@ -170,15 +167,3 @@ def _lock(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts) -> d
         "artifact_digests": {name: artifact.digest for name, artifact in artifacts.items()},
         "environment": environment(),
     }
-
-
-def _pretrained(stage: Stage, artifact: Artifact) -> dict[str, Any]:
-    """The model a stage began with, from the artifact's manifest; an older one does not say, so it is looked up."""
-    reference = encoder_reference(stage)
-    if artifact.manifest.pretrained or reference is None:
-        return artifact.manifest.pretrained
-    try:
-        weights = weights_sha256(reference.name, reference.revision)
-    except EncoderError:  # no longer on this machine
-        weights = {}
-    return {"reference": reference.name, "weights_sha256": weights}

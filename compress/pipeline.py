@@ -78,7 +78,6 @@ def _plan(recipe: Recipe, out: Path, data: RecipeData, pending: Pending) -> Plan
     for step in plan.steps:
         if step.stage.id in again or again.intersection(step.inputs):
             again.add(step.stage.id)
-            again.add(step.stage.id)
             step = replace(step, artifact=None)
         steps.append(step)
     return Plan(tuple(steps))

@@ -231,7 +231,7 @@ def test_the_lock_needs_no_source_model_once_the_stage_has_run(
     assert len(before["teacher"]["weights_sha256"]["model.safetensors"]) == 64
     assert read_manifest(out / "artifacts" / "teacher").pretrained == before["teacher"]
     (out / "recipe.lock").unlink()
-    monkeypatch.setattr(judge, "weights_sha256", lambda *_: 1 / 0)
+    monkeypatch.setattr(pipeline, "weights_sha256", lambda *_: 1 / 0)
     run_recipe(load_recipe(tiny_run.parent / "recipe.yaml", ()), out, False, silent)
     assert json.loads((out / "recipe.lock").read_bytes())["pretrained"] == before
 

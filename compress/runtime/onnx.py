@@ -22,7 +22,7 @@ class OnnxPredictor(LogitsPredictor):
     def __init__(self, artifact: Artifact, device: Device, threads: int) -> None:
         super().__init__(artifact)
         self.threads = threads
-        self.tokenizer = open_tokenizer(artifact.path, artifact.manifest.max_tokens or 512)
+        self.tokenizer = open_tokenizer(artifact.path, artifact.manifest.token_limit)
         self.session = open_session(str(artifact.path / "model.onnx"), device, threads)
         # a session asked for CUDA falls back to the CPU without a word
         self.device = "cuda" if "CUDAExecutionProvider" in self.session.get_providers() else "cpu"

@@ -21,7 +21,7 @@ class TorchPredictor(LogitsPredictor):
         super().__init__(artifact)
         self.device = device if torch.cuda.is_available() else "cpu"
         self.threads = threads
-        self.tokenizer = open_tokenizer(artifact.path, artifact.manifest.max_tokens or 512)
+        self.tokenizer = open_tokenizer(artifact.path, artifact.manifest.token_limit)
         self.model = load_classifier(artifact.path).to(self.device)
 
     def predict_logits(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Floats:

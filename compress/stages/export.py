@@ -31,7 +31,7 @@ _SAMPLE = ("a first text of some length, so that no axis is fixed at one", "a se
 def run(config: Export, inputs: Inputs, context: Context, folder: Path) -> Made:
     """Exports the parent; raises ParityError if probabilities move by more than 1e-4."""
     parent = inputs.followed()
-    max_tokens = parent.manifest.max_tokens or 512
+    max_tokens = parent.manifest.token_limit
     inherit(parent.path, folder)
     tokenizer = open_tokenizer(folder, max_tokens)
     context.progress(f"{config.id}: tracing", 0, 2)

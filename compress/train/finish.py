@@ -19,16 +19,11 @@ from eval.metrics import roc_auc
 
 
 def model_logits(
-    model: Classifier,
-    tokenizer: Tokenizer,
-    texts: tuple[str, ...],
-    labels: int,
-    device: str,
-    progress: Callable[[int, int], None] | None = None,
+    model: Classifier, tokenizer: Tokenizer, texts: tuple[str, ...], labels: int, device: str
 ) -> NDArray[np.float32]:
     """fp32 logits (N, L) of a torch classifier in evaluation mode."""
     tokens = tokenizer.encode(texts)
-    return run_in_batches(lambda batch: forward(model, batch, device), tokens, tokenizer, labels, progress)
+    return run_in_batches(lambda batch: forward(model, batch, device), tokens, tokenizer, labels)
 
 
 def validation_score(

@@ -26,7 +26,7 @@ _UPDATES = 50
 def run(config: Prune, inputs: Inputs, context: Context, folder: Path) -> Made:
     """Prunes the parent to config.final_sparsity; zeros stay exact in the saved weights."""
     parent = inputs.followed()
-    max_tokens = parent.manifest.max_tokens or 512
+    max_tokens = parent.manifest.token_limit
     torch.manual_seed(context.seed)
     model = load_classifier(parent.path)
     copy_tokenizer(parent.path, folder)

@@ -38,7 +38,7 @@ def run(config: Quantize, inputs: Inputs, context: Context, folder: Path) -> Mad
         case _ as unknown:
             assert_never(unknown)
     texts = (*_TEXTS, *inputs.splits().validation.texts[:CHECKED_TEXTS])
-    _check_answers(target, parent.manifest.max_tokens or 512, texts, len(inputs.task.labels))
+    _check_answers(target, parent.manifest.token_limit, texts, len(inputs.task.labels))
     context.progress(f"{config.id}: {config.scheme}", 1, 1)
     return Made("onnx", parent.manifest.max_tokens, precision)
 
