@@ -74,7 +74,7 @@ def test_other_seeds_and_epochs_give_other_orders() -> None:
 def test_batches_hold_texts_of_like_length_in_an_order_that_is_random_again() -> None:
     lengths = np.random.default_rng(0).permutation(1600) + 1
     found = list(LengthBatches(lengths.tolist(), 32, 13))
-    # one pool of 50 batches: each is a run of neighbouring lengths
+    # one pool: each batch is a run of neighbouring lengths
     assert all(np.ptp(lengths[batch]) == 31 for batch in found)
     starts = [int(lengths[batch].min()) for batch in found]
     assert starts != sorted(starts)

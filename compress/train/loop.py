@@ -23,6 +23,7 @@ from compress.batches import LengthBatches
 from compress.context import Context
 from compress.recipe.stages import Training
 from compress.tokenizer import TokenIds, Tokenizer
+from compress.train.dropout import quick_dropout
 from compress.train.precision import chosen_precision
 
 SAVE_SECONDS = 60.0
@@ -75,7 +76,8 @@ def train(
     # the checkpoint comes last: it keeps what the others have decided
     callbacks = [_Show(context, config.id), _Hook(hook), *([best] if best else []), _Checkpoint()]
     trainer = _Trainer(model, arguments, examples, tokenizer, config.batch_size, loss, callbacks)
-    trainer.train(resume_from_checkpoint=_last_whole(folder))
+    with quick_dropout(model):
+        trainer.train(resume_from_checkpoint=_last_whole(folder))
     # accelerate leaves its bf16 autocast on the model's forward; what follows is fitted on fp32, as it will be served
     trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     if best:

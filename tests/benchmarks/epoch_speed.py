@@ -4,29 +4,33 @@
 
 DIR holds a Jigsaw train.csv. About 7 minutes on 2 cores; nothing else should run beside it.
 
-Four arms train the same rows in the same process, each with its own model, optimizer and transformers Trainer:
+Four arms train the same rows, each in a process of its own with its own model, optimizer and transformers Trainer:
 
-    ours            our Trainer: batches of like length padded to their longest, --precision (auto: bf16 where it pays)
+    ours            our Trainer: batches of like length padded to their longest, --precision (auto: bf16 where it pays),
+                    quick dropout, and the process settled as the command line does it
     ours_padded     the same, padded to --max-tokens
     ours_fp32       the same batches as `ours` in fp32; left out where `ours` computes in fp32 anyway
     plain           Trainer as a plain script uses it: AutoModelForSequenceClassification, fp32, every text padded to
                     --max-tokens, rows in random order, default collator
 
-In each round every arm takes the same rows, in k batches, in an order of arms drawn anew, so that drift of the machine
-cancels. The batches come from one epoch of LengthBatches, one from each of k strata of padded length, so that each
-round looks like the epoch; the plain arm gets their rows shuffled. A step is what Trainer's own loop does for one
-batch: collate, Trainer.training_step, clip, optimizer, scheduler, zero_grad. Trainer.train itself cannot be
-interleaved, so the steps are driven from here, without callbacks, logging and checkpoints, in every arm alike.
-Tokenizing beforehand is not counted. Epoch times are extrapolated by rows; intervals are percentile bootstraps over
-rounds.
+In each round every arm takes the same rows, in k batches, in an order of arms drawn anew, so that drift of the
+machine cancels; while one arm computes, the others wait. The batches come from one epoch of LengthBatches, one from
+each of k strata of padded length, so that each round looks like the epoch; the plain arm gets their rows shuffled. A
+step is what Trainer's own loop does for one batch: collate, Trainer.training_step, clip, optimizer, scheduler,
+zero_grad. Trainer.train itself cannot be interleaved, so the steps are driven from here, without callbacks, logging
+and checkpoints, in every arm alike. Tokenizing beforehand is not counted. Epoch times are extrapolated by rows;
+intervals are percentile bootstraps over rounds.
 """
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +47,12 @@ from compress.context import Context
 from compress.data import read_labelled
 from compress.encoder import build_classifier, open_pretrained, set_attention_dropout
 from compress.environment import environment
+from compress.memory import keep_freed_memory
 from compress.pretrained import find_pretrained
 from compress.recipe.data import Task
 from compress.recipe.stages import Finetune
-from compress.tokenizer import save_pretrained_tokenizer
+from compress.tokenizer import TokenIds, Tokenizer, save_pretrained_tokenizer
+from compress.train.dropout import quick_dropout
 from compress.train.learning import labelling_loss
 from compress.train.loop import Examples, _arguments, _Trainer
 from eval.contract import LabelledTexts
@@ -123,53 +129,67 @@ class _PlainRows(Dataset):
 
 
 @dataclass(frozen=True)
+class Corpus:
+    """The rows, their tokens and how long each is."""
+
+    data: LabelledTexts
+    tokenizer: Tokenizer
+    tokens: Sequence[TokenIds]
+    lengths: NDArray[np.int64]
+
+
+def read_corpus(arguments: argparse.Namespace, work: Path) -> Corpus:
+    """Reads and tokenizes the training file."""
+    data = read_labelled(arguments.data / "train.csv", TASK)
+    tokenizer = save_pretrained_tokenizer(find_pretrained(arguments.encoder), work, arguments.max_tokens)
+    tokens = tokenizer.encode(data.texts)
+    return Corpus(data, tokenizer, tokens, np.array([len(item) for item in tokens]))
+
+
+@dataclass(frozen=True)
 class Bench:
     """What is measured. padded_length: tokens a text of our batches, padding included, mean over the epoch."""
 
-    data: LabelledTexts
+    rows: int
     rounds: list[list[Rows]]
-    arms: dict[str, Arm]
-    max_tokens: int
     padded_length: float
 
 
-def prepare(arguments: argparse.Namespace, work: Path) -> Bench:
-    """Reads the rows, draws the rounds' batches and builds the four arms."""
-    data = read_labelled(arguments.data / "train.csv", TASK)
-    source = find_pretrained(arguments.encoder)
-    tokenizer = save_pretrained_tokenizer(source, work, arguments.max_tokens)
-    tokens = tokenizer.encode(data.texts)
-    lengths = np.array([len(item) for item in tokens])
+def draw(corpus: Corpus, arguments: argparse.Namespace) -> Bench:
+    """The rounds' batches, from one epoch of ours."""
     size = arguments.batch_size
-    batches = [batch for batch in LengthBatches(lengths, size, SEED) if len(batch) == size]
-    rounds = draw_rounds(batches, lengths, arguments.rounds, arguments.batches)
-    examples = Examples(tokens, data.targets.astype(np.float32), np.ones(len(data), np.float32))
-    steps = arguments.rounds * arguments.batches + WARM_UP_STEPS
-
-    def ours(kind: type[_Trainer], precision: str) -> Arm:
-        config = Finetune(
-            id="teacher", type="finetune", encoder=arguments.encoder, pooling="mean_max", learning_rate=1e-4,
-            max_tokens=arguments.max_tokens, batch_size=size, precision=precision,
-        )  # fmt: skip
-        torch.manual_seed(SEED)
-        encoder = open_pretrained(source)
-        set_attention_dropout(encoder.config, 0.0)  # as the recipe does
-        model = build_classifier(encoder, TASK, config.pooling, config.max_tokens)
-        settings = _arguments(config, Context(SEED, "cpu", work, work), work)
-        trainer = kind(model, settings, examples, tokenizer, size, labelling_loss(TASK), [])
-        return Arm(trainer, trainer.collate, steps)
-
-    arms = {"ours": ours(_Trainer, arguments.precision), "ours_padded": ours(_Padded, arguments.precision)}
-    if arms["ours"].trainer.args.bf16:
-        arms["ours_fp32"] = ours(_Trainer, "fp32")
-    used = sorted({row for batches in rounds for rows in batches for row in rows})
-    arms["plain"] = plain(source, _PlainRows(source, data, used, arguments.max_tokens), work, size, steps)
-    padded = float(np.mean([lengths[batch].max() for batch in batches]))
-    return Bench(data, rounds, arms, arguments.max_tokens, padded)
+    batches = [batch for batch in LengthBatches(corpus.lengths, size, SEED) if len(batch) == size]
+    rounds = draw_rounds(batches, corpus.lengths, arguments.rounds, arguments.batches)
+    padded = float(np.mean([corpus.lengths[batch].max() for batch in batches]))
+    return Bench(len(corpus.data), rounds, padded)
 
 
-def plain(source: Path, dataset: _PlainRows, work: Path, batch_size: int, steps: int) -> Arm:
+def ours(kind: type[_Trainer], precision: str, corpus: Corpus, arguments: argparse.Namespace, work: Path) -> Arm:
+    """What the recipe's teacher stage does."""
+    config = Finetune(
+        id="teacher", type="finetune", encoder=arguments.encoder, pooling="mean_max", learning_rate=1e-4,
+        max_tokens=arguments.max_tokens, batch_size=arguments.batch_size, precision=precision,
+    )  # fmt: skip
+    torch.manual_seed(SEED)
+    encoder = open_pretrained(find_pretrained(arguments.encoder))
+    set_attention_dropout(encoder.config, 0.0)  # as the recipe does
+    model = build_classifier(encoder, TASK, config.pooling, config.max_tokens)
+    settings = _arguments(config, Context(SEED, "cpu", work, work), work)
+    targets = corpus.data.targets.astype(np.float32)
+    examples = Examples(corpus.tokens, targets, np.ones(len(targets), np.float32))
+    trainer = kind(model, settings, examples, corpus.tokenizer, config.batch_size, labelling_loss(TASK), [])
+    return Arm(trainer, trainer.collate, steps_of(arguments))
+
+
+def steps_of(arguments: argparse.Namespace) -> int:
+    """Optimizer steps that each arm takes in all."""
+    return int(arguments.rounds * arguments.batches + WARM_UP_STEPS)
+
+
+def plain(corpus: Corpus, rows: Rows, arguments: argparse.Namespace, work: Path) -> Arm:
     """What a plain script writes."""
+    source = find_pretrained(arguments.encoder)
+    dataset = _PlainRows(source, corpus.data, rows, arguments.max_tokens)
     model = AutoModelForSequenceClassification.from_pretrained(
         str(source), num_labels=len(LABELS), problem_type="multi_label_classification"
     )
@@ -177,12 +197,70 @@ def plain(source: Path, dataset: _PlainRows, work: Path, batch_size: int, steps:
         output_dir=str(work),
         num_train_epochs=1,
         learning_rate=1e-4,
-        per_device_train_batch_size=batch_size,
+        per_device_train_batch_size=arguments.batch_size,
         use_cpu=True,
         report_to=[],
     )
     trainer = Trainer(model=model, args=settings, train_dataset=dataset)
-    return Arm(trainer, lambda rows: trainer.data_collator([dataset[row] for row in rows]), steps)
+    return Arm(trainer, lambda rows: trainer.data_collator([dataset[row] for row in rows]), steps_of(arguments))
+
+
+def serve(connection: Connection, name: str, rows: Rows, arguments: argparse.Namespace) -> None:
+    """One arm's process: answers each list of batches with (seconds, precision), until None comes."""
+    quiet()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        corpus = read_corpus(arguments, work)
+        if name == "plain":
+            run_arm(connection, plain(corpus, rows, arguments, work))
+            return
+        keep_freed_memory()
+        kind = _Padded if name == "ours_padded" else _Trainer
+        arm = ours(kind, "fp32" if name == "ours_fp32" else arguments.precision, corpus, arguments, work)
+        with quick_dropout(arm.model):
+            run_arm(connection, arm)
+
+
+def run_arm(connection: Connection, arm: Arm) -> None:
+    """Takes the steps it is told to."""
+    connection.send(arm.trainer.args.bf16)
+    while (batches := connection.recv()) is not None:
+        connection.send((arm.seconds(batches), arm.precision))
+
+
+class Remote:
+    """An arm in another process. Ours are settled as the command line settles itself; the plain script is as it is."""
+
+    def __init__(self, name: str, rows: Rows, arguments: argparse.Namespace) -> None:
+        processes = get_context("spawn")
+        self.connection, theirs = processes.Pipe()
+        self.process = processes.Process(target=serve, args=(theirs, name, rows, arguments), daemon=True)
+        settled = {} if name == "plain" else {"GOMP_SPINCOUNT": "1000"}
+        os.environ.update(settled)
+        self.process.start()
+        for key in settled:
+            del os.environ[key]
+        theirs.close()
+        self.bf16 = bool(self.connection.recv())
+        self.precision = ""
+
+    def seconds(self, batches: Sequence[Rows]) -> float:
+        """Wall clock of one step on each batch."""
+        self.connection.send(batches)
+        seconds, self.precision = self.connection.recv()
+        return float(seconds)
+
+    def end(self) -> None:
+        """Ends the process."""
+        self.connection.send(None)
+        self.process.join()
+
+
+def start_arms(rows: Rows, arguments: argparse.Namespace) -> dict[str, Remote]:
+    """The arms, one after the other."""
+    arms = {"ours": Remote("ours", rows, arguments)}
+    others = ["ours_padded", *(["ours_fp32"] if arms["ours"].bf16 else []), "plain"]
+    return arms | {name: Remote(name, rows, arguments) for name in others}
 
 
 def draw_rounds(batches: list[Rows], lengths: NDArray[Any], rounds: int, count: int) -> list[list[Rows]]:
@@ -196,17 +274,17 @@ def draw_rounds(batches: list[Rows], lengths: NDArray[Any], rounds: int, count: 
     return [[by_length[stratum[index]] for stratum in chosen] for index in range(rounds)]
 
 
-def measure(bench: Bench) -> dict[str, Seconds]:
+def measure(bench: Bench, arms: dict[str, Remote]) -> dict[str, Seconds]:
     """Seconds of each arm in each round."""
     random = np.random.default_rng(SEED)
-    taken: dict[str, list[float]] = {name: [] for name in bench.arms}
-    for arm in bench.arms.values():
+    taken: dict[str, list[float]] = {name: [] for name in arms}
+    for arm in arms.values():
         arm.seconds(bench.rounds[0][-WARM_UP_STEPS:])
     start = time.perf_counter()
     for number, batches in enumerate(bench.rounds, 1):
         shuffled = random.permutation(np.concatenate(batches)).reshape(len(batches), -1).tolist()
-        for name in random.permutation(list(bench.arms)).tolist():
-            taken[name].append(bench.arms[name].seconds(shuffled if name == "plain" else batches))
+        for name in random.permutation(list(arms)).tolist():
+            taken[name].append(arms[name].seconds(shuffled if name == "plain" else batches))
         shown = ", ".join(f"{name} {seconds[-1]:.2f} s" for name, seconds in taken.items())
         print(f"round {number}/{len(bench.rounds)} at {time.perf_counter() - start:.0f} s: {shown}", flush=True)
     return {name: np.array(seconds) for name, seconds in taken.items()}
@@ -220,7 +298,7 @@ def ratios(taken: dict[str, Seconds]) -> dict[str, dict[str, float]]:
     found = {
         "speedup": totals["plain"] / totals["ours"],
         "padding": totals["ours_padded"] / totals["ours"],
-        "precision_and_fused_attention": totals["plain"] / totals["ours_padded"],
+        "precision_dropout_memory_and_fused_attention": totals["plain"] / totals["ours_padded"],
     }
     if "ours_fp32" in totals:
         found["bf16"] = totals["ours_fp32"] / totals["ours"]
@@ -235,21 +313,23 @@ def _with_interval(values: Seconds) -> dict[str, float]:
     return {"value": round(float(values[-1]), 3), "low": round(float(low), 3), "high": round(float(high), 3)}
 
 
-def result(bench: Bench, taken: dict[str, Seconds], arguments: argparse.Namespace) -> dict[str, Any]:
+def result(
+    bench: Bench, arms: dict[str, Remote], taken: dict[str, Seconds], arguments: argparse.Namespace
+) -> dict[str, Any]:
     """What --output holds."""
     rows = arguments.rounds * arguments.batches * arguments.batch_size
-    epoch = {name: float(seconds.sum()) / rows * len(bench.data) for name, seconds in taken.items()}
+    epoch = {name: float(seconds.sum()) / rows * bench.rows for name, seconds in taken.items()}
     return {
         "schema_version": 1,
         "benchmark": "epoch_speed",
         "encoder": arguments.encoder,
-        "rows_in_epoch": len(bench.data),
+        "rows_in_epoch": bench.rows,
         "rows_measured": rows,
         "batch_size": arguments.batch_size,
-        "max_tokens": bench.max_tokens,
+        "max_tokens": arguments.max_tokens,
         "mean_padded_length": round(bench.padded_length, 1),
         "torch_threads": torch.get_num_threads(),
-        "precision": {name: arm.precision for name, arm in bench.arms.items()},
+        "precision": {name: arm.precision for name, arm in arms.items()},
         "epoch_seconds": {name: round(seconds, 1) for name, seconds in epoch.items()},
         "ratios": ratios(taken),
         "seconds_by_round": {name: [round(value, 3) for value in seconds] for name, seconds in taken.items()},
@@ -261,10 +341,16 @@ def show(found: dict[str, Any]) -> None:
     """Prints the result."""
     print(f"\nan epoch of {found['rows_in_epoch']:,} rows, extrapolated from {found['rows_measured']:,}:")
     for name, seconds in found["epoch_seconds"].items():
-        print(f"  {name:<26} {seconds:8.0f} s   {found['precision'][name]}")
+        print(f"  {name:<46} {seconds:8.0f} s   {found['precision'][name]}")
     print(f"our batches are padded to {found['mean_padded_length']} tokens on average, of {found['max_tokens']}")
     for name, value in found["ratios"].items():
-        print(f"  {name:<26} {value['value']:8.2f}     95 % interval {value['low']:.2f} to {value['high']:.2f}")
+        print(f"  {name:<46} {value['value']:8.2f}     95 % interval {value['low']:.2f} to {value['high']:.2f}")
+
+
+def quiet() -> None:
+    """No messages and bars of the library's own."""
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
 
 
 def main() -> None:
@@ -279,11 +365,15 @@ def main() -> None:
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto", help="default: %(default)s")
     parser.add_argument("--max-tokens", type=int, default=200, help="default: %(default)s")
     arguments = parser.parse_args()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    quiet()
     with tempfile.TemporaryDirectory() as work:
-        bench = prepare(arguments, Path(work))
-        found = result(bench, measure(bench), arguments)
+        bench = draw(read_corpus(arguments, Path(work)), arguments)
+    rows = sorted({row for batches in bench.rounds for batch in batches for row in batch})
+    arms = start_arms(rows, arguments)
+    taken = measure(bench, arms)
+    for arm in arms.values():
+        arm.end()
+    found = result(bench, arms, taken, arguments)
     show(found)
     if arguments.output:
         arguments.output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
