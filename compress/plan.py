@@ -24,7 +24,7 @@ from compress.recipe.stages import (
 )
 
 # raised when a stage's code changes so that its old results no longer stand for what it would make
-_VERSIONS = {"load": 1, "finetune": 1, "tfidf": 1, "distill": 1, "prune": 1, "export": 1, "quantize": 1}
+_VERSIONS = {"load": 1, "finetune": 2, "tfidf": 1, "distill": 2, "prune": 2, "export": 1, "quantize": 1}
 _TRAINING = ("torch", "transformers", "tokenizers", "accelerate")
 _LIBRARIES = {
     "load": _TRAINING,
@@ -96,12 +96,16 @@ def make_plan(recipe: Recipe, out: Path, facts: DataFacts, fresh: bool = False) 
 
 
 def cache_key(stage: Stage, recipe: Recipe, facts: DataFacts) -> str:
-    """sha256 of all that decides a stage's result, its parents' contents apart: those are compared by digest."""
+    """sha256 of all that decides a stage's result, its parents' contents apart: those are compared by digest.
+
+    Keys at their default do not count, so that a new one with a default leaves older results as they are; a default
+    that changes its meaning raises the stage's version.
+    """
     parts = {
-        "stage": stage.model_dump(mode="json"),
+        "stage": stage.model_dump(mode="json", exclude_defaults=True),
         "version": _VERSIONS[stage.type],
         "seed": recipe.seed,
-        "task": recipe.task.model_dump(mode="json"),
+        "task": recipe.task.model_dump(mode="json", exclude_defaults=True),
         "data": {name: facts.digests[name] for name in _rows_read(stage)},
         "encoder": _encoder_identity(stage),
         "libraries": library_versions(_LIBRARIES[stage.type]),

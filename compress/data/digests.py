@@ -27,7 +27,7 @@ def source_key(data: Data, task: Task, seed: int) -> str:
     seen: dict[Path, str] = {}
     choices = {
         "format": FORMAT_VERSION,
-        "task": task.model_dump(mode="json"),
+        "task": task.model_dump(mode="json", exclude_defaults=True),
         "seed": seed,
         "validation_share": data.validation_share,
         "drop_overlap": data.drop_overlap,

@@ -1,0 +1,59 @@
+"""The commands that follow a recipe: run, check, plan."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from compress.cli.app import Out, Recipe, Sets, app, typed
+from compress.screen import bars, console, show_note, show_plan, show_report
+
+
+@app.command(epilog="Example: compress run quickstart --out runs/try --set stages.teacher.epochs=2")
+def run(
+    recipe: Recipe,
+    out: Out = None,
+    set_: Sets = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Runs everything again, also what is cached.")] = False,
+) -> None:
+    """Runs what is not already done: stages, evaluation, report. Interrupted, it goes on with the same command."""
+    from compress.environment import check_onnxruntime
+    from compress.recipe.load import load_recipe
+
+    check_onnxruntime()
+    loaded = load_recipe(recipe, set_ or [])
+    folder = out or Path("runs") / loaded.name
+    from compress.pipeline import run_recipe
+
+    with bars() as progress:
+        outcome = run_recipe(loaded, folder, fresh, progress, show_note, typed())
+    show_report(outcome.report)
+    done = f"ran {', '.join(outcome.ran)}" if outcome.ran else "all stages are cached: nothing to run"
+    console.print(f"{done}; {'measured' if outcome.measured else 'measurements are cached'}.")
+    console.print(f"Report: {folder / 'report.md'}    Artifacts: {folder / 'artifacts'}", soft_wrap=True)
+
+
+@app.command(epilog="Example: compress check my.yaml --set data.dir=jigsaw")
+def check(recipe: Recipe, set_: Sets = None) -> None:
+    """Finds every mistake of a recipe at once, each with its place. Reads no data and trains nothing."""
+    from compress.recipe.load import load_recipe
+
+    loaded = load_recipe(recipe, set_ or [])
+    stages = ", ".join(stage.id for stage in loaded.all_stages)
+    console.print(f"{recipe} is right: {len(loaded.all_stages)} stages ({stages}).", soft_wrap=True)
+
+
+@app.command(epilog="Example: compress plan quickstart")
+def plan(recipe: Recipe, out: Out = None, set_: Sets = None) -> None:
+    """Shows the stages, which of them are cached, and how big each result will be. Touches nothing."""
+    from compress.inputs import RecipeData
+    from compress.plan import make_plan
+    from compress.recipe.load import load_recipe
+    from compress.run_folder import Pending
+
+    loaded = load_recipe(recipe, set_ or [])
+    folder = out or Path("runs") / loaded.name
+    facts = RecipeData(loaded, folder / "cache", keep=False).facts
+    show_plan(make_plan(loaded, folder, facts), Pending(folder).stages)
+    for note in facts.notes:
+        console.print(f"note: {note}", soft_wrap=True)
