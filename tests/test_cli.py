@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -203,6 +204,13 @@ def test_check_tells_every_mistake_with_its_line(tmp_path: Path, recipe: Path, c
     assert re.search(
         r"line \d+: stages\.student-int8\.scheme: 'int8_dinamic' is not .* did you mean int8_dynamic\?", message
     )
+
+
+def test_the_version_is_the_packages(command: Command) -> None:
+    file = Path(__file__).parent.parent / "pyproject.toml"
+    project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+    ended = command("--version")
+    assert (ended.code, ended.out) == (0, f"compress {project['version']}\n")
 
 
 def test_check_passes_a_right_recipe_and_reads_no_data(recipe: Path, command: Command) -> None:

@@ -10,7 +10,8 @@ import warnings
 
 import typer
 
-from compress.cli import models, recipes
+# in the order that --help shows their commands in
+from compress.cli import recipes, models  # isort: skip
 from compress.cli.app import app
 from compress.cli.failures import said
 from compress.memory import keep_freed_memory

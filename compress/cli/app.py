@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from compress.screen import console
+from compress.version import __version__
+
 app = typer.Typer(
     name="compress",
     help=(
@@ -18,6 +21,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        console.print(f"compress {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Shows the version and ends.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
 
 Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's path, or the bare name of a shipped recipe.")]
 Sets = Annotated[
