@@ -86,29 +86,38 @@ def _encoder_kind(value: Any) -> str:
 Encoder = Annotated[Annotated[Name, Tag("name")] | Annotated[TinyEncoder, Tag("shape")], Discriminator(_encoder_kind)]
 
 
-class Finetune(Training):
-    """Fine-tunes a pretrained encoder: hub id, folder or `package:NAME/PATH`.
+class FromPretrained(Section):
+    """How a pretrained encoder is taken.
 
     pooling: how token states (B, T, H) become one vector; own is the architecture's own classification head.
+    sha256: of the encoder's weights file, checked before it is read. convert: writes a BERT as a DistilBERT first,
+    which answers the same. attention_dropout: null is the model's own; 0 lets attention run fused (a third faster on
+    CPUs).
+    """
+
+    revision: Name | None = None
+    sha256: Sha256 | None = None
+    convert: Literal["distilbert"] | None = None
+    pooling: Pooling = "own"
+    attention_dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+
+
+class Finetune(Training, FromPretrained):
+    """Fine-tunes a pretrained encoder: hub id, folder or `package:NAME/PATH`.
+
     encoder may also be the shape of a small transformer, which is then trained from scratch. pos_weight: weight of a
-    label's positives in the loss, the ratio of negatives to positives (balanced) or its root. attention_dropout: null
-    is the model's own; 0 lets attention run fused (a third faster on CPUs). sha256: of the encoder's weights file,
-    checked before it is read.
+    label's positives in the loss, the ratio of negatives to positives (balanced) or its root.
     """
 
     type: Literal["finetune"]
     encoder: Encoder
-    revision: Name | None = None
-    sha256: Sha256 | None = None
-    pooling: Pooling = "own"
     max_tokens: Annotated[int, Field(ge=8)] = 256
     pos_weight: Literal["none", "balanced", "sqrt"] = "none"
-    attention_dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
 
     @model_validator(mode="after")
     def _of_a_pretrained_encoder(self) -> Self:
         if isinstance(self.encoder, TinyEncoder):
-            keys = ("pooling", "revision", "sha256", "attention_dropout")
+            keys = tuple(FromPretrained.model_fields)
             self.refuse_ignored(keys, "of a pretrained encoder; a shape has its own pooling and dropout inside encoder")
         return self
 
@@ -120,13 +129,10 @@ class Tfidf(StageSection):
     features: Literal["words", "words_chars"] = "words"
 
 
-class PretrainedStudent(Section):
+class PretrainedStudent(FromPretrained):
     """A pretrained encoder (hub id, folder or `package:NAME/PATH`) with its own tokenizer."""
 
     encoder: Name
-    revision: Name | None = None
-    sha256: Sha256 | None = None
-    pooling: Pooling = "own"
     max_tokens: Annotated[int, Field(ge=8)] | None = None
 
 

@@ -1,9 +1,11 @@
 """Untrained classifiers with their tokenizers: on a pretrained encoder, or small and from scratch."""
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from compress.classifier import Classifier
+from compress.convert import bert_to_distilbert, check_convertible
 from compress.encoder import (
     Pretrained,
     build_classifier,
@@ -15,7 +17,7 @@ from compress.encoder import (
 from compress.inputs import Inputs
 from compress.pretrained import find_pretrained
 from compress.recipe.data import Task
-from compress.recipe.stages import Finetune, PretrainedStudent, TinyEncoder
+from compress.recipe.stages import FromPretrained, TinyEncoder
 from compress.tokenizer import Tokenizer, read_pretrained_tokenizer, save_pretrained_tokenizer, train_wordpiece
 
 
@@ -27,25 +29,35 @@ class Built:
     tokenizer: Tokenizer
 
 
-def build_on_pretrained(
-    name: str, config: Finetune | PretrainedStudent, task: Task, folder: Path, max_tokens: int
-) -> Built:
+def build_on_pretrained(name: str, config: FromPretrained, task: Task, folder: Path, max_tokens: int) -> Built:
     """The encoder `name` with a fresh head, and its tokenizer copied into `folder`."""
     source = _source(name, config)
-    if isinstance(config, Finetune) and config.attention_dropout is not None:
-        set_attention_dropout(source.config, config.attention_dropout)
-    model = build_classifier(source, task, config.pooling, max_tokens)
+    with tempfile.TemporaryDirectory() as scratch:
+        encoder = _converted(source, config, Path(scratch))
+        if config.attention_dropout is not None:
+            set_attention_dropout(encoder.config, config.attention_dropout)
+        model = build_classifier(encoder, task, config.pooling, max_tokens)
     return Built(model, save_pretrained_tokenizer(source.folder, folder, max_tokens))
 
 
-def check_pretrained(name: str, config: Finetune | PretrainedStudent, max_tokens: int) -> None:
+def check_pretrained(name: str, config: FromPretrained, max_tokens: int) -> None:
     """Raises EncoderError where build_on_pretrained could not; reads configuration and tokenizer, not the weights."""
     source = _source(name, config)
     check_usable(source, config.pooling, max_tokens)
+    if config.convert:
+        check_convertible(source.folder)
     read_pretrained_tokenizer(source.folder)
 
 
-def _source(name: str, config: Finetune | PretrainedStudent) -> Pretrained:
+def _converted(source: Pretrained, config: FromPretrained, scratch: Path) -> Pretrained:
+    """The encoder in the architecture that the recipe asks for; its files lie in `scratch` if it was converted."""
+    if config.convert is None:
+        return source
+    bert_to_distilbert(source.folder, scratch)
+    return open_pretrained(scratch)
+
+
+def _source(name: str, config: FromPretrained) -> Pretrained:
     return open_pretrained(find_pretrained(name, config.revision, config.sha256))
 
 
