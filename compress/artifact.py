@@ -22,10 +22,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from compress.errors import ArtifactError, BusyError
 from compress.recipe.data import Task
+from compress.recipe.long_text import TRUNCATE, LongText
+from compress.scaling import Scaling
 
 Format = Literal["torch", "onnx", "tfidf"]
 Floats = NDArray[np.float32]
 MANIFEST = "manifest.json"
+DECISION, SCALING = "decision.json", "scaling.json"
 _TOKEN_LIMIT = 512
 
 
@@ -53,9 +56,10 @@ class Decision(BaseModel):
 class Manifest(BaseModel):
     """What an artifact is and what it was made of.
 
-    max_tokens: texts are cut there; None where there are no tokens. cache_key: of the step that made it. parents: stage
-    id -> digest. file_sha256s: every file but this one. environment: versions of the libraries that made it.
-    pretrained: the model it began with, as `reference` and `weights_sha256`; empty where there was none.
+    max_tokens: the most a model reads at once; None where there are no tokens. long_text: how it reads longer texts.
+    cache_key: of the step that made it. parents: stage id -> digest. file_sha256s: every file but this one.
+    environment: versions of the libraries that made it. pretrained: the model it began with, as `reference` and
+    `weights_sha256`; empty where there was none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +68,7 @@ class Manifest(BaseModel):
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     task: Task
     max_tokens: int | None
+    long_text: LongText = TRUNCATE
     stage_id: str
     stage_type: str
     cache_key: str
@@ -80,7 +85,7 @@ class Manifest(BaseModel):
 
     @property
     def token_limit(self) -> int:
-        """Where texts are cut by a model that reads tokens."""
+        """The most tokens that a model reads at once."""
         return self.max_tokens or _TOKEN_LIMIT
 
 
@@ -93,12 +98,31 @@ class Artifact:
 
     @property
     def digest(self) -> str:
-        """sha256 over the files' names and sha256s: two artifacts with it are the same, whenever they were made."""
-        return sha256_text(json.dumps(self.manifest.file_sha256s, sort_keys=True))
+        """sha256 over the files' names and sha256s: two artifacts with it are the same, whenever they were made.
+
+        How long texts are read stands in no file, and counts where it is not by truncation.
+        """
+        parts: dict[str, object] = dict(self.manifest.file_sha256s)
+        reads = self.manifest.long_text.model_dump(exclude_defaults=True)
+        return sha256_text(json.dumps(parts | ({"long_text": reads} if reads else {}), sort_keys=True))
 
     def decision(self) -> Decision:
-        """The stored calibration temperature and thresholds."""
-        return Decision.model_validate_json((self.path / "decision.json").read_text(encoding="utf-8"))
+        """The stored calibration temperature and thresholds. Raises ArtifactError for a regression."""
+        if self.manifest.task.type == "regression":
+            raise ArtifactError(f"{self.path} is a regression: it gives values, and decides nothing.")
+        return Decision.model_validate_json((self.path / DECISION).read_text(encoding="utf-8"))
+
+    def scaling(self) -> Scaling:
+        """How a regression's outputs become values. Raises ArtifactError for a classifier."""
+        if self.manifest.task.type != "regression":
+            raise ArtifactError(f"{self.path} is a classifier: it gives probabilities, and no values.")
+        return Scaling.model_validate_json((self.path / SCALING).read_text(encoding="utf-8"))
+
+
+def save_readout(readout: Decision | Scaling, folder: Path) -> None:
+    """Writes what makes a model's outputs decisions, or values, under the name of its kind."""
+    name = DECISION if isinstance(readout, Decision) else SCALING
+    (folder / name).write_text(readout.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def sha256_text(text: str) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.tokenizer import Batch, TokenIds, Tokenizer
+from compress.pieces import TokenIds, pool_windows
+from compress.tokenizer import Batch, Tokenizer
 
 # tokens in one forward pass, padding included: 32 texts of 512 tokens, or 512 texts of 32
 TOKEN_BUDGET = 16_384
@@ -46,6 +47,35 @@ class LengthBatches:
             batches += [part[i : i + self.batch_size] for i in range(0, len(part), self.batch_size)]
         for index in random.permutation(len(batches)):
             yield batches[index].tolist()
+
+
+def text_logits(
+    run: Callable[[Batch], NDArray[np.float32]],
+    texts: Sequence[str],
+    tokenizer: Tokenizer,
+    outputs: int,
+    threads: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float32]:
+    """Logits (N, L) of N texts, long ones read as the tokenizer says: what every prediction of the project is.
+
+    run: logits (B, L) of a padded batch. threads: of tokenization. progress is told texts.
+    """
+    parts = []
+    done = 0
+    for pieces in tokenizer.runs(texts, threads):
+        told = _in_texts(progress, done, len(pieces.counts), len(texts)) if progress else None
+        logits = run_in_batches(run, pieces.tokens, tokenizer, outputs, told)
+        parts.append(pool_windows(logits, pieces.counts, tokenizer.long_text.window_pooling))
+        done += len(pieces.counts)
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.zeros((0, outputs), np.float32)
+
+
+def _in_texts(progress: Callable[[int, int], None], before: int, texts: int, total: int) -> Callable[[int, int], None]:
+    """Tells of pieces in texts: those of this run, after the `before` of earlier ones."""
+    return lambda done, pieces: progress(before + texts * done // pieces, total)
 
 
 def run_in_batches(

@@ -13,16 +13,17 @@ from compress.tokenizer import Batch
 _POOLED_WIDTHS = {"cls": 1, "mean": 1, "max": 1, "mean_max": 2, "last4": 1}
 
 
-def pool(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
+def pool(states: Tensor, mask: Tensor, pooling: Pooling, cls_last: bool = False) -> Tensor:
     """Token states (B, T, H) and attention mask (B, T) to one vector a text: (B, H), or (B, 2H) for mean_max.
 
-    Padded positions never count. cls: the first token that is not padding. last4 expects the mean of the last four
-    layers' states (Devlin et al. 2019, section 5.3, averaged instead of concatenated) and takes their mean.
+    Padded positions never count. cls: the first token that is not padding, or with cls_last the last. last4 expects the
+    mean of the last four layers' states (Devlin et al. 2019, section 5.3, averaged instead of concatenated) and takes
+    their mean.
     """
     weights = mask.unsqueeze(-1).to(states.dtype)
     if pooling == "cls":
-        first = mask.argmax(dim=1)
-        return states[torch.arange(states.shape[0], device=states.device), first]
+        place = mask.shape[1] - 1 - mask.flip(1).argmax(dim=1) if cls_last else mask.argmax(dim=1)
+        return states[torch.arange(states.shape[0], device=states.device), place]
     mean = (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
     if pooling in {"mean", "last4"}:
         return mean
@@ -41,6 +42,8 @@ class Classifier(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.pooling = pooling
+        # XLNet's <cls> ends the text (Yang et al. 2019, section 2.5)
+        self.cls_last = getattr(encoder.config, "model_type", None) == "xlnet"
         self.dropout = nn.Dropout(dropout)
         if pooling != "own":
             self.head = nn.Linear(_POOLED_WIDTHS[pooling] * hidden_width(encoder.config), labels)
@@ -62,7 +65,7 @@ class Classifier(nn.Module):
         deep = self.pooling == "last4"
         output = self.encoder(**inputs, output_hidden_states=deep)
         states = torch.stack(output.hidden_states[-4:]).mean(dim=0) if deep else output.last_hidden_state
-        return self.head(self.dropout(pool(states, attention_mask, self.pooling)))
+        return self.head(self.dropout(pool(states, attention_mask, self.pooling, self.cls_last)))
 
 
 def hidden_width(config: Any) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,7 +31,7 @@ class Pretrained:
         if not isinstance(positions, int) or positions <= 0:
             return None
         # RoBERTa and its kin number positions from padding_idx + 1
-        offset = int(self.config.pad_token_id or 0) + 1
+        offset = int(getattr(self.config, "pad_token_id", None) or 0) + 1
         shifted = self.config.model_type in {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"}
         return positions - offset if shifted else positions
 
@@ -68,26 +69,50 @@ def check_usable(source: Pretrained, pooling: Pooling, max_tokens: int) -> None:
     """
     check_length(source, max_tokens)
     check_weights(source.folder)
-    kind = source.config.model_type
+    what, maker = f"{source.folder} ({source.config.model_type})", _auto_class(pooling)
+    if type(source.config) not in maker._model_mapping:
+        raise EncoderError(
+            f"{what} cannot be built as a text classifier: transformers {version('transformers')} has no "
+            f"{maker.__name__} for it. Name an encoder of text (BERT, RoBERTa, ...), or choose another pooling."
+        )
     try:
         with _quiet_transformers(), torch.device("meta"):
-            encoder = _auto_class(pooling).from_config(
+            encoder = maker.from_config(
                 source.config, trust_remote_code=False, **_without_pooler(source.config, pooling)
             )
             Classifier(encoder, pooling, labels=1)
     except (ValueError, ImportError, AttributeError) as error:
-        raise EncoderError(f"{source.folder} ({kind}) cannot be built as a text classifier: {error}") from error
+        raise EncoderError(f"{what} cannot be built as a text classifier: {error}") from error
     if encoder.main_input_name != "input_ids":
+        raise EncoderError(f"{what} reads {encoder.main_input_name}, not text; an encoder of text is needed.")
+    _check_decoder(what, encoder, pooling)
+
+
+def _check_decoder(what: str, encoder: Any, pooling: Pooling) -> None:
+    """Raises EncoderError where a pooling reads nothing of a text whose tokens see only those before them."""
+    if not any(getattr(module, "is_causal", False) for module in encoder.modules()):
+        return
+    if pooling == "cls":
         raise EncoderError(
-            f"{source.folder} ({kind}) reads {encoder.main_input_name}, not text; an encoder of text is needed."
+            f"{what} is a decoder: its first token, which pooling: cls takes, sees no other. Choose pooling: mean."
+        )
+    if pooling == "own" and encoder.config.pad_token_id is None:
+        raise EncoderError(
+            f"{what} is a decoder without a pad_token_id, by which its own head finds the end of a text. Write one "
+            "into its config.json, or choose pooling: mean."
         )
 
 
 def set_attention_dropout(config: Any, share: float) -> None:
-    """Sets the dropout of attention probabilities, whatever the architecture calls it."""
-    for name in ("attention_probs_dropout_prob", "attention_dropout"):
-        if hasattr(config, name):
-            setattr(config, name, share)
+    """Sets the dropout of attention probabilities, whatever the architecture calls it; EncoderError if it has none."""
+    names = [name for name in ("attention_probs_dropout_prob", "attention_dropout") if hasattr(config, name)]
+    if not names:
+        raise EncoderError(
+            f"attention_dropout: {config.model_type} has no dropout of attention alone in transformers "
+            f"{version('transformers')}; remove the key."
+        )
+    for name in names:
+        setattr(config, name, share)
 
 
 def build_classifier(
@@ -188,17 +213,21 @@ def load_classifier(folder: Path, attention: Literal["sdpa", "eager"] | None = N
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    pooling: Pooling = config.compress["pooling"]
-    maker = _auto_class(pooling)
-    extra: dict[str, Any] = _without_pooler(config, pooling)
-    if attention:
-        extra["attn_implementation"] = attention
-    encoder = maker.from_config(config, dtype=torch.float32, trust_remote_code=False, **extra)
-    model = Classifier(encoder, pooling, len(config.id2label), _dropout(config))
+    model = empty_classifier(config, attention)
     names = {_outer_name(model, name): name for name in model.state_dict()}
     state = {names.get(name, name): value for name, value in load_file(str(folder / WEIGHTS)).items()}
     model.load_state_dict(state)
     return model.eval()
+
+
+def empty_classifier(config: Any, attention: Literal["sdpa", "eager"] | None = None) -> Classifier:
+    """The classifier that an artifact's config.json describes, its weights not read; on torch's current device."""
+    pooling: Pooling = config.compress["pooling"]
+    extra: dict[str, Any] = _without_pooler(config, pooling)
+    if attention:
+        extra["attn_implementation"] = attention
+    encoder = _auto_class(pooling).from_config(config, dtype=torch.float32, trust_remote_code=False, **extra)
+    return Classifier(encoder, pooling, len(config.id2label), _dropout(config))
 
 
 @contextmanager

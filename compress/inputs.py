@@ -10,7 +10,9 @@ from compress.artifact import Artifact, Format, read_json, write_json
 from compress.data import Splits, load_splits, source_key, split_digests
 from compress.errors import DataError
 from compress.recipe.data import Task
+from compress.recipe.long_text import TRUNCATE, LongText
 from compress.recipe.recipe import Recipe
+from compress.scaling import Scaling
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,12 @@ class Inputs:
             raise ValueError("this stage follows another, and was given none")
         return self.parent
 
+    def scaling(self) -> Scaling | None:
+        """Of a regression, the scale of what a stage trains: its parent's, else that of train. None of a classifier."""
+        if self.task.type != "regression":
+            return None
+        return self.parent.scaling() if self.parent is not None else Scaling.of(self.splits().train.targets)
+
 
 @dataclass(frozen=True)
 class Made:
@@ -37,6 +45,7 @@ class Made:
     max_tokens: int | None
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     notes: tuple[str, ...] = ()
+    long_text: LongText = TRUNCATE
 
 
 @dataclass(frozen=True)

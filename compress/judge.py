@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from compress.artifact import Artifact, open_artifact, read_json, sha256_file, sha256_text, write_json, write_whole
 from compress.context import Progress
 from compress.data import labelled_digest, read_labelled_with_notes
 from compress.environment import environment
-from compress.errors import ArtifactError
+from compress.errors import ArtifactError, UserError
 from compress.inputs import DataFacts, RecipeData
 from compress.measure import VERSION, measure
+from compress.recipe.data import Task
 from compress.recipe.recipe import Evaluate, Recipe
 from compress.recipe.stages import Distill, Prune
 from compress.threads import all_threads
@@ -91,7 +95,10 @@ def evaluate_artifacts(
     progress: Progress,
     command: str | None = None,
 ) -> Report:
-    """The judge alone, on any artifacts that predict the same labels, over the labelled rows of one file."""
+    """The judge alone, on any artifacts that predict the same labels, over the labelled rows of one file.
+
+    ArtifactError where they do not.
+    """
     wanted = dict.fromkeys(folder.resolve() for folder in (*((teacher,) if teacher else ()), *folders))
     opened = [open_artifact(folder) for folder in wanted]
     _check_comparable(opened)
@@ -155,6 +162,21 @@ def _report_key(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts
         "versions": [__version__, VERSION, SCHEMA_VERSION],
     }
     return sha256_text(json.dumps(parts, sort_keys=True))
+
+
+def check_same_run(recipe: Recipe, facts: DataFacts, out: Path) -> None:
+    """Raises UserError where `out` holds a run of another task or other training rows: its models would be lost."""
+    lock = read_json(out / "recipe.lock")
+    if not isinstance(lock, dict):
+        return
+    with suppress(KeyError, TypeError, ValidationError):  # of another version: then nothing of it would be used
+        task = Task.model_validate(lock["recipe"]["task"])
+        what = "of another task" if task != recipe.task else "of other training rows"
+        if task != recipe.task or lock["data_sha256s"]["train"] != facts.digests["train"]:
+            raise UserError(
+                f"{out} holds a run {what}, as its recipe.lock says; its models and report would be replaced. Give "
+                "--out another folder, or --fresh to run everything anew in this one."
+            )
 
 
 def _lock(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts) -> dict[str, object]:

@@ -15,10 +15,10 @@ from compress.context import Progress
 from compress.environment import LIBRARIES, cpu_features, environment, has_cuda
 from compress.recipe.recipe import Evaluate
 from compress.runtime import open_predictor
-from compress.runtime.base import Device, LogitsPredictor
+from compress.runtime.base import Device, LogitsPredictor, Values
 from compress.threads import all_threads
 from eval.contract import Candidate, Footprint, Interval, LabelledTexts
-from eval.evaluator import Measurement, SetQuality, measure_quality
+from eval.evaluator import Measurement, Quality, measure_quality, quality_from_json
 from eval.latency import LatencyRow, LatencySamples, latency_rows, measure_latency, paired_speedup
 
 # raised when a measurement's meaning changes
@@ -124,7 +124,8 @@ def _format(artifact: Artifact) -> str:
 
 def _candidate(name: str, artifact: Artifact, predictor: LogitsPredictor) -> Candidate:
     """footprint: of no matter to quality and latency, and counted apart."""
-    thresholds = predictor.decision.thresholds
+    judged = predictor.judged()
+    thresholds = None if isinstance(judged, Values) else predictor.decision.thresholds
     return Candidate(
         id=name,
         stage=artifact.manifest.stage_type,
@@ -134,13 +135,13 @@ def _candidate(name: str, artifact: Artifact, predictor: LogitsPredictor) -> Can
         threads=predictor.threads,
         footprint=Footprint(0, 0, 0, 0, 0.0),
         thresholds=None if thresholds is None else np.asarray(thresholds, np.float32),
-        predictor=predictor,
+        predictor=judged,
     )
 
 
 def _quality(
     name: str, artifact: Artifact, test: str, rows: LabelledTexts, digest: str, store: _Store, progress: Progress
-) -> SetQuality:
+) -> Quality:
     def compute() -> dict[str, Any]:
         candidate = _candidate(name, artifact, open_predictor(artifact))
         return measure_quality(
@@ -153,7 +154,7 @@ def _quality(
 
     # without VNNI int8 kernels saturate, and answer otherwise
     parts = [artifact.digest, digest, store.config.resamples, library_versions(LIBRARIES), cpu_features()]
-    return store.once("quality", parts, compute, SetQuality.from_json)
+    return store.once("quality", parts, compute, quality_from_json)
 
 
 def _footprint(artifact: Artifact, store: _Store) -> Footprint:

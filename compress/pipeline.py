@@ -13,7 +13,7 @@ from compress.artifact import Artifact, Manifest, library_versions, open_artifac
 from compress.context import Context, Progress
 from compress.environment import LIBRARIES, has_cuda
 from compress.inputs import Inputs, Made, RecipeData
-from compress.judge import Outcome, report_run
+from compress.judge import Outcome, check_same_run, report_run
 from compress.plan import Plan, Step, artifact_path, cached_artifact, encoder_reference, make_plan
 from compress.preflight import check_plan
 from compress.pretrained import weights_sha256
@@ -40,6 +40,8 @@ def run_recipe(
         if fresh:
             pending.begin(tuple(stage.id for stage in recipe.all_stages))
         data = RecipeData(recipe, out / "cache")
+        if not pending.stages:  # else a fresh run was asked for, now or before it was killed
+            check_same_run(recipe, data.facts, out)
         for note in data.facts.notes:
             notify(note)
         artifacts, ran = _run_steps(recipe, data, pending, out, progress)
@@ -153,6 +155,7 @@ def _manifest(step: Step, recipe: Recipe, made: Made, parents: dict[str, str]) -
         precision=made.precision,
         task=recipe.task,
         max_tokens=made.max_tokens,
+        long_text=made.long_text,
         stage_id=step.stage.id,
         stage_type=step.stage.type,
         cache_key=step.cache_key,

@@ -37,7 +37,44 @@ def find_pretrained(reference: str, revision: str | None = None, sha256: str | N
     return folder
 
 
+def find_config(reference: str) -> Path:
+    """The config.json of `reference`, which may also be such a file; of a hub id it alone is downloaded.
+
+    Raises EncoderError at once, with the next step, where it cannot be had.
+    """
+    file = Path(reference).expanduser()
+    if file.is_file():
+        if file.suffix != ".json":
+            raise EncoderError(f"{file} is a file, and no config.json. Name the folder that it is in.")
+        return file
+    folder = _local(reference)
+    if folder is None:
+        return _hub_config(reference)
+    if not (folder / "config.json").is_file():
+        raise EncoderError(f"{folder} holds no config.json, so it is no transformers model.")
+    return folder / "config.json"
+
+
+def _hub_config(name: str) -> Path:
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError
+
+    cached = try_to_load_from_cache(name, "config.json")
+    if isinstance(cached, str):
+        return Path(cached)
+    _check_reachable(name)
+    try:
+        return Path(hf_hub_download(name, "config.json"))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise EncoderError(f"the config.json of {name} could not be downloaded from the hub: {error}") from error
+
+
 def _find(reference: str, revision: str | None) -> Path:
+    return _local(reference) or _on_hub(reference, revision)
+
+
+def _local(reference: str) -> Path | None:
+    """The folder of a model on this disk; None for a hub id."""
     if reference.startswith("package:"):
         return _in_package(reference.removeprefix("package:"))
     folder = Path(reference).expanduser()
@@ -50,7 +87,7 @@ def _find(reference: str, revision: str | None) -> Path:
         or not _hub_like(reference)
     ):
         raise EncoderError(f"the folder {reference} does not exist.")
-    return _on_hub(reference, revision)
+    return None
 
 
 def _hub_like(reference: str) -> bool:
@@ -76,18 +113,13 @@ def _in_package(name: str) -> Path:
 
 
 def _on_hub(name: str, revision: str | None) -> Path:
-    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
     cached = _in_hub_cache(name, revision)
     if cached is not None:
         return cached
-    if constants.HF_HUB_OFFLINE:
-        raise EncoderError(
-            f"{name} is no folder here and not whole in the hub cache, and HF_HUB_OFFLINE is set. "
-            "Unset it to download, or name a folder."
-        )
-    _probe(name, constants.ENDPOINT)
+    _check_reachable(name)
     try:
         folder = Path(
             snapshot_download(
@@ -177,6 +209,18 @@ def pin_notes(reference: str, revision: str | None) -> tuple[str, ...]:
     return (f"{reference} is not pinned: the hub may hold other weights another day; pin it{hint}",)
 
 
+def _check_reachable(name: str) -> None:
+    """Raises EncoderError at once where the hub cannot be asked for `name`."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise EncoderError(
+            f"{name} is no folder here and not whole in the hub cache, and HF_HUB_OFFLINE is set. "
+            "Unset it to download, or name a folder."
+        )
+    _probe(name, constants.ENDPOINT)
+
+
 def _probe(name: str, endpoint: str) -> None:
     """One quick request, so that a machine without a network hears so at once and not after 40 seconds of retries."""
     from huggingface_hub import get_session
@@ -213,8 +257,16 @@ def local_weights_bytes(reference: str, revision: str | None) -> int | None:
     return sum(path.stat().st_size for path in _local_weights(reference, revision)) or None
 
 
+def local_folder(reference: str, revision: str | None) -> Path | None:
+    """The model's folder on this disk; None for a hub id that is not whole in the cache. No network.
+
+    Raises EncoderError for a folder or package that is not there.
+    """
+    return _in_hub_cache(reference, revision) if _is_hub_id(reference) else _find(reference, revision)
+
+
 def _local_weights(reference: str, revision: str | None) -> list[Path]:
-    folder = _in_hub_cache(reference, revision) if _is_hub_id(reference) else _find(reference, revision)
+    folder = local_folder(reference, revision)
     return sorted(folder.glob("*.safetensors")) if folder is not None else []
 
 

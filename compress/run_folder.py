@@ -10,7 +10,7 @@ from typing import Literal
 from compress.artifact import read_json, recover, run_lock, write_whole
 from compress.errors import UserError
 
-Kind = Literal["run", "evaluate"]
+Kind = Literal["run", "evaluate", "data"]
 _MARKER = ".compress-run"
 _FRESH = ".fresh.json"
 # older runs have no marker, but one of these
@@ -44,7 +44,7 @@ def _check_owner(out: Path, kind: Kind) -> None:
             "Give --out a new or an empty folder."
         )
     if owner not in {None, kind}:
-        said = "a run" if owner == "run" else "compress evaluate"
+        said = "a run" if owner == "run" else f"compress {owner}"
         raise UserError(f"{out} is the folder of {said}, whose report would be lost; give --out another one.")
 
 

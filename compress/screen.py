@@ -1,6 +1,6 @@
 """What the command line shows: progress while it works, tables at the end."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from functools import partial
@@ -15,9 +15,11 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 if TYPE_CHECKING:
+    from compress.architecture import Architecture
+    from compress.data.overview import Overview
     from compress.plan import Plan
     from eval.report.report import Report
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 _plain = partial(Console, markup=False, emoji=False, highlight=False)
 console = _plain()
 errors = _plain(stderr=True)
+_PIPE_WIDTH = 200  # characters of a table that goes into a file or a pipe
 
 
 def show_note(note: str) -> None:
@@ -76,18 +79,45 @@ def bars() -> Iterator[Screen]:
         yield Screen(shown)
 
 
-def show_report(report: "Report") -> None:
-    """The notes, then the comparison."""
+def show_report(report: "Report", told: Container[str] = ()) -> None:
+    """The notes that were not told before, then the comparison, in as many tables as the terminal's width asks for."""
     from eval.report.comparison import comparison_headings, comparison_rows
 
     for note in report.notes:
-        console.print(f"note: {note}", soft_wrap=True)
-    table = Table(title=f"{report.name}: quality on {report.first_set}")
-    for index, heading in enumerate(comparison_headings(report)):
-        table.add_column(heading, justify="right" if index else "left", overflow="fold")
-    for row in comparison_rows(report):
-        table.add_row(*astuple(row))
-    _print_wide(table)
+        if note not in told:
+            console.print(f"note: {note}", soft_wrap=True)
+    headings, rows = comparison_headings(report), [astuple(row) for row in comparison_rows(report)]
+    title = f"{report.name}: quality on {report.first_set}"
+    for columns in packed(headings, rows, console.width if console.is_terminal else _PIPE_WIDTH):
+        table = Table(title=title, title_justify="left")
+        for column in columns:
+            widest = max((len(row[column]) for row in rows), default=1)
+            table.add_column(headings[column], justify="right" if column else "left", min_width=widest)
+        for row in rows:
+            table.add_row(*(row[column] for column in columns))
+        _print_wide(table)
+        title = ""
+
+
+def packed(headings: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[list[int]]:
+    """Which columns stand in each table, so that none is wider than `room` characters if that can be; in all the first.
+
+    Headings break between words, cells do not.
+    """
+
+    def width(column: int) -> int:
+        words = [*headings[column].split(), *(row[column] for row in rows)]
+        return max(map(len, words)) + 3  # a rule and two blanks
+
+    tables: list[list[int]] = []
+    left = 0
+    for column in range(1, len(headings)):
+        if not tables or width(column) > left:
+            tables.append([0])
+            left = room - width(0) - 1
+        tables[-1].append(column)
+        left -= width(column)
+    return tables
 
 
 def show_plan(plan: "Plan", pending: Container[str] = ()) -> None:
@@ -103,9 +133,44 @@ def show_plan(plan: "Plan", pending: Container[str] = ()) -> None:
     _print_wide(table)
 
 
+def show_overview(found: "Overview") -> None:
+    """The notes, then each table with the lines that belong to it."""
+    from compress.overview.tables import sections
+
+    for note in found.notes:
+        console.print(f"note: {note}", soft_wrap=True)
+    for section in sections(found):
+        console.print()
+        if section.rows:
+            table = Table(title=section.title, title_justify="left")
+            for index, heading in enumerate(section.headings):
+                table.add_column(heading, justify="left" if index in section.words else "right", overflow="fold")
+            for row in section.rows:
+                table.add_row(*row)
+            _print_wide(table)
+        else:
+            console.print(section.title, style="italic", soft_wrap=not console.is_terminal)
+        for line in section.lines:
+            console.print(line, soft_wrap=not console.is_terminal)
+
+
+def show_architectures(models: Sequence["Architecture"]) -> None:
+    """Attributes down, models across, in as many tables as the terminal's width asks for; then each one's uses."""
+    from compress.architecture.table import comparisons, use_lines
+
+    for compared in comparisons(models, console.width if console.is_terminal else _PIPE_WIDTH):
+        headings = (Column(heading, justify="right", overflow="fold") for heading in compared.headings)
+        table = Table(Column(no_wrap=True), *headings)
+        for row in compared.rows:
+            table.add_row(*row)
+        _print_wide(table)
+    for line in use_lines(models):
+        console.print(line, soft_wrap=not console.is_terminal)
+
+
 def _print_wide(table: Table) -> None:
     """Into a file or a pipe a table is as wide as it needs; a terminal folds it."""
     if console.is_terminal:
         console.print(table)
     else:
-        _plain(width=200).print(table)
+        _plain(width=_PIPE_WIDTH).print(table)

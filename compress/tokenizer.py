@@ -1,13 +1,13 @@
 """Text to token ids with the Rust tokenizers alone (no transformers): the same code trains, predicts and exports.
 
-Batches are padded to their longest text, on the side the tokenizer's own configuration names.
+Long texts are cut here. Batches are padded to their longest piece, on the side the tokenizer's own configuration names.
 """
 
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +15,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.errors import EncoderError
+from compress.pieces import Pieces, TokenIds, cuts
+from compress.recipe.long_text import TRUNCATE, LongText
 from compress.threads import all_threads
 
-Ids = NDArray[np.int32]
 Batch = dict[str, NDArray[np.int64]]
+# characters given to Rust at once: its encodings take about 100 bytes for each
+_RUN_CHARACTERS = 1_000_000
 _FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
-@dataclass(frozen=True)
-class TokenIds:
-    """One text's tokens: ids (T,) and segment numbers (T,)."""
-
-    ids: Ids
-    types: Ids
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
 class Tokenizer:
-    """A tokenizer.json with its truncation length and padding.
+    """A tokenizer.json with what becomes of texts above max_tokens, and its padding.
 
     needs_types: whether segment numbers carry anything (XLNet); where they are all zero the model is not given them.
     """
 
-    def __init__(self, inner: Any, max_tokens: int, pad_id: int, pad_type: int, pad_left: bool) -> None:
+    def __init__(
+        self, inner: Any, max_tokens: int, long_text: LongText, pad_id: int, pad_type: int, pad_left: bool
+    ) -> None:
         self.inner = inner
-        self.max_tokens, self.pad_id, self.pad_type, self.pad_left = max_tokens, pad_id, pad_type, pad_left
+        self.max_tokens, self.long_text = max_tokens, long_text
+        self.pad_id, self.pad_type, self.pad_left = pad_id, pad_type, pad_left
         inner.no_padding()
-        inner.enable_truncation(max_tokens)
+        inner.no_truncation()
+        if long_text.how == "truncate":
+            inner.enable_truncation(max_tokens)
         self.needs_types = any(inner.encode("a").type_ids)
 
     @property
@@ -52,16 +49,46 @@ class Tokenizer:
         return int(self.inner.get_vocab_size(with_added_tokens=True))
 
     def encode(self, texts: Sequence[str], threads: int = 0) -> list[TokenIds]:
-        """Token ids of each text, cut at max_tokens, special tokens included.
+        """Token ids of every piece of the texts, max_tokens at most in each, special tokens included.
 
         threads: 0 or all there are use the process's one Rust pool; with fewer Rust stays on this thread, because the
         pool cannot be made smaller for one call.
         """
-        _bound_pool()
-        # read by the Rust side at each call
-        os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads == 0 or threads >= all_threads() > 1 else "false"
-        encodings = self.inner.encode_batch_fast(list(texts))
-        return [TokenIds(np.array(e.ids, np.int32), np.array(e.type_ids, np.int32)) for e in encodings]
+        return list(self.pieces(texts, threads).tokens)
+
+    def pieces(self, texts: Sequence[str], threads: int = 0, most: int | None = None) -> Pieces:
+        """The texts as the model reads them. most: of a text with more windows only so many, evenly spread."""
+        runs = list(self.runs(texts, threads, most))
+        if len(runs) == 1:
+            return runs[0]
+        counts = [run.counts for run in runs]
+        tokens = [item for run in runs for item in run.tokens]
+        return Pieces(tokens, np.concatenate(counts) if counts else np.zeros(0, np.int64))
+
+    def runs(self, texts: Sequence[str], threads: int = 0, most: int | None = None) -> Iterator[Pieces]:
+        """The same by runs of neighbouring texts, so that memory does not grow with their number.
+
+        A run has a million characters at most, or is one text.
+        """
+        for run in _runs(texts):
+            _bound_pool()
+            # read by the Rust side at each call
+            os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads == 0 or threads >= all_threads() > 1 else "false"
+            encodings = self.inner.encode_batch_fast(run)
+            whole = [TokenIds(np.array(e.ids, np.int32), np.array(e.type_ids, np.int32)) for e in encodings]
+            yield self._cut(whole, encodings, most)
+
+    def _cut(self, whole: list[TokenIds], encodings: Sequence[Any], most: int | None) -> Pieces:
+        """The texts' pieces; only what is above max_tokens is cut, and truncation has been done in Rust."""
+        how = self.long_text.how
+        if how == "truncate" or all(len(item) <= self.max_tokens for item in whole):
+            return Pieces(whole, np.ones(len(whole), np.int64))
+        found = [[item] for item in whole]
+        for row, item in enumerate(whole):
+            if len(item) > self.max_tokens:
+                special = np.array(encodings[row].special_tokens_mask, bool)
+                found[row] = [item.at(places) for places in cuts(special, self.max_tokens, how, most)]
+        return Pieces(list(chain.from_iterable(found)), np.array([len(parts) for parts in found], np.int64))
 
     def pad(self, tokens: Sequence[TokenIds]) -> Batch:
         """Arrays (B, T) padded to the longest: input_ids, attention_mask, and token_type_ids where they are needed."""
@@ -76,12 +103,26 @@ class Tokenizer:
         return batch | {"token_type_ids": types} if self.needs_types else batch
 
 
+def _runs(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Neighbouring texts of a million characters together, at most, or one longer text alone."""
+    run: list[str] = []
+    size = 0
+    for text in texts:
+        size += len(text)
+        if run and size > _RUN_CHARACTERS:
+            yield run
+            run, size = [], len(text)
+        run.append(text)
+    if run:
+        yield run
+
+
 def _bound_pool() -> None:
     """Bounds Rust's pool to the cores this process may use; it is read once, when the pool's first work comes."""
     os.environ.setdefault("RAYON_NUM_THREADS", str(all_threads()))
 
 
-def open_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
+def open_tokenizer(folder: Path, max_tokens: int, long_text: LongText = TRUNCATE) -> Tokenizer:
     """The tokenizer saved in an artifact's folder. Raises EncoderError if tokenizer.json is missing or unreadable."""
     from tokenizers import Tokenizer as Inner
 
@@ -97,16 +138,24 @@ def open_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
     return Tokenizer(
         inner,
         max_tokens,
+        long_text,
         pad_id=pad_id if pad_id is not None else 0,
         pad_type=int(config.get("pad_token_type_id", 3 if "XLNet" in str(config.get("tokenizer_class")) else 0)),
         pad_left=config.get("padding_side", "right") == "left",
     )
 
 
-def save_pretrained_tokenizer(source: Path, target: Path, max_tokens: int) -> Tokenizer:
-    """Copies a pretrained tokenizer into `target` in the fast format; slow-only ones are converted by transformers."""
-    _save(read_pretrained_tokenizer(source), target, max_tokens)
-    return open_tokenizer(target, max_tokens)
+def save_pretrained_tokenizer(source: Path, target: Path, max_tokens: int, long_text: LongText = TRUNCATE) -> Tokenizer:
+    """Copies a pretrained tokenizer into `target` in the fast format; slow-only ones are converted by transformers.
+
+    It pads on the right, but for XLNet, whose <cls> is the last token: others may count their positions from the left,
+    and a tokenizer that was set up to generate would shift them.
+    """
+    loaded = read_pretrained_tokenizer(source)
+    kind = json.loads((source / "config.json").read_text(encoding="utf-8")).get("model_type")
+    loaded.padding_side = "left" if kind == "xlnet" else "right"
+    _save(loaded, target, max_tokens)
+    return open_tokenizer(target, max_tokens, long_text)
 
 
 def read_pretrained_tokenizer(source: Path) -> Any:
@@ -125,7 +174,14 @@ def read_pretrained_tokenizer(source: Path) -> Any:
     return loaded
 
 
-def train_wordpiece(texts: Sequence[str], size: int, lowercase: bool, target: Path, max_tokens: int) -> Tokenizer:
+def train_wordpiece(
+    texts: Sequence[str],
+    size: int,
+    lowercase: bool,
+    target: Path,
+    max_tokens: int,
+    long_text: LongText = TRUNCATE,
+) -> Tokenizer:
     """Trains a BERT-style WordPiece vocabulary on `texts`, saved in `target`; the same texts give the same ids."""
     import tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -148,7 +204,7 @@ def train_wordpiece(texts: Sequence[str], size: int, lowercase: bool, target: Pa
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
     )
     _save(PreTrainedTokenizerFast(tokenizer_object=inner, **special), target, max_tokens)
-    return open_tokenizer(target, max_tokens)
+    return open_tokenizer(target, max_tokens, long_text)
 
 
 def _wordpiece_vocabulary(rules: Any, texts: Sequence[str], size: int, special: list[str]) -> dict[str, int]:
@@ -191,8 +247,11 @@ def _save(tokenizer: Any, target: Path, max_tokens: int) -> None:
     tokenizer.model_max_length = max_tokens
     tokenizer.save_pretrained(str(target))
     path = target / "tokenizer_config.json"
-    config = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps(_for_older_readers(config), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    config = _for_older_readers(json.loads(path.read_text(encoding="utf-8")))
+    # transformers leaves out the side that is the tokenizer class's own: XLNet's is the left
+    if tokenizer.padding_side != "right":
+        config["padding_side"] = tokenizer.padding_side
+    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _for_older_readers(config: dict[str, Any]) -> dict[str, Any]:

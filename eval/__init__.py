@@ -1,9 +1,12 @@
-"""The judge: measures anything with `labels` and `predict_proba(texts)`, and reports. Stands without torch."""
+"""The judge: measures anything with `labels` and `predict_proba(texts)` (or, of a regression, `predict_values(texts)`),
+and reports. Stands without torch.
+"""
 
-from eval.contract import Candidate, Footprint, Interval, LabelledTexts, Predictor
+from eval.contract import Candidate, Footprint, Interval, LabelledTexts, Predictor, ValuePredictor
 from eval.errors import EvalError, InvalidInputError
 from eval.evaluator import Measurement, SetQuality, latency_rows, measure_latency, measure_quality
 from eval.report.report import Report, dump_report, load_report
+from eval.values import RegressionQuality
 
 __all__ = [
     "Candidate",
@@ -14,8 +17,10 @@ __all__ = [
     "LabelledTexts",
     "Measurement",
     "Predictor",
+    "RegressionQuality",
     "Report",
     "SetQuality",
+    "ValuePredictor",
     "dump_report",
     "latency_rows",
     "load_report",

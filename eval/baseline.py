@@ -1,61 +1,23 @@
 """The baseline every model must beat: TF-IDF of words (and characters) with balanced logistic regression.
 
-A fitted model is plain arrays and strings: no pickle, and predicting imports neither scikit-learn nor SciPy. The terms
-are scikit-learn's `TfidfVectorizer` ones (lower case, accents stripped, sublinear term frequency, smoothed idf, each
-block of features normalised to length 1), counted here in plain Python.
+A fitted model is plain arrays and strings: no pickle, and predicting imports neither scikit-learn nor SciPy.
 """
 
-import re
-import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.contract import Floats, LabelledTexts, Targets
 from eval.errors import InvalidInputError
 from eval.metrics import average_precision, macro
+from eval.terms import Kind, TermBlock, check_fit, feature_matrix, fit_blocks, folds, linear_scores, terms_of
 
-Kind: TypeAlias = Literal["words", "words_chars"]
-Analyzer: TypeAlias = Literal["word", "char_wb"]
+__all__ = ["Kind", "TermBlock", "TfidfModel", "fit_tfidf", "terms_of"]
 
-_WORD = re.compile(r"\b\w\w+\b")
 _CHOICES_OF_C = (1.0, 3.0, 10.0)
 _FOLDS = 3
-# OpenBLAS spreads a dot product of more than 10,000 numbers over threads
-_ONE_THREAD = 8192
-
-
-@dataclass(frozen=True, eq=False)
-class TermBlock:
-    """One kind of terms. analyzer: word n-grams, or character n-grams inside words padded with a blank (`char_wb`).
-
-    vocabulary: V terms, sorted; idf: (V,) float32.
-    """
-
-    analyzer: Analyzer
-    ngram_range: tuple[int, int]
-    vocabulary: tuple[str, ...]
-    idf: Floats
-
-    @cached_property
-    def _places(self) -> dict[str, int]:
-        return {term: place for place, term in enumerate(self.vocabulary)}
-
-    def transform(self, text: str) -> tuple[NDArray[np.int64], Floats]:
-        """The text's known terms, as rising places in the vocabulary, and their TF-IDF values (length 1 or empty)."""
-        known = map(self._places.get, terms_of(text, self.analyzer, self.ngram_range))
-        places, counts = np.unique([place for place in known if place is not None], return_counts=True)
-        places = places.astype(np.int64)
-        values = (1 + np.log(counts)).astype(np.float32) * self.idf[places]
-        parts = (values[start : start + _ONE_THREAD] for start in range(0, len(values), _ONE_THREAD))
-        length = float(np.sqrt(sum((part @ part for part in parts), np.float32(0))))
-        return places, values / max(length, np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,57 +37,15 @@ class TfidfModel:
     chosen_c: float
 
     def __post_init__(self) -> None:
-        terms = sum(len(block.vocabulary) for block in self.blocks)
-        if self.weights.shape != (terms, len(self.labels)) or self.bias.shape != (len(self.labels),):
-            raise InvalidInputError(
-                f"weights {self.weights.shape} and bias {self.bias.shape} do not fit {terms} terms, {self.labels}"
-            )
-        if any(len(block.vocabulary) != len(block.idf) for block in self.blocks):
-            raise InvalidInputError("a block of TF-IDF terms has another number of idf values than of terms")
+        check_fit(self.blocks, self.weights, self.bias, self.labels)
 
     def predict_logits(self, texts: Sequence[str]) -> Floats:
-        """Raw scores, float32 (N, L); a text without a known term gets the bias.
-
-        einsum stays on the calling thread; `@` would go to a BLAS that threads long texts whatever it was asked.
-        """
-        logits = np.tile(self.bias, (len(texts), 1)).astype(np.float32)
-        offset = 0
-        for block in self.blocks:
-            for row, text in enumerate(texts):
-                places, values = block.transform(text)
-                logits[row] += np.einsum("t,tl->l", values, self.weights[places + offset])
-            offset += len(block.vocabulary)
-        return logits
+        """Raw scores, float32 (N, L); a text without a known term gets the bias."""
+        return linear_scores(self.blocks, self.weights, self.bias, texts)
 
     def predict_proba(self, texts: Sequence[str]) -> Floats:
         """Probabilities, float32 (N, L): sigmoid of the logits, or their softmax for single-label."""
         return _probabilities(self.predict_logits(texts), self.single_label)
-
-
-def terms_of(text: str, analyzer: Analyzer, ngram_range: tuple[int, int]) -> list[str]:
-    """The n-grams of a text, repeated as often as they occur; the same as scikit-learn's analyzers of these names."""
-    plain = _without_accents(text.lower())
-    lengths = range(ngram_range[0], ngram_range[1] + 1)
-    if analyzer == "word":
-        words = _WORD.findall(plain)
-        return [" ".join(words[i : i + n]) for n in lengths for i in range(len(words) - n + 1)]
-    return [term for word in plain.split() for term in _character_terms(f" {word} ", lengths)]
-
-
-def _character_terms(padded: str, lengths: range) -> list[str]:
-    """A word shorter than a length counts once, whole, and not again for the lengths above."""
-    terms: list[str] = []
-    for n in lengths:
-        if len(padded) <= n:
-            return [*terms, padded]
-        terms += [padded[i : i + n] for i in range(len(padded) - n + 1)]
-    return terms
-
-
-def _without_accents(text: str) -> str:
-    if text.isascii():
-        return text
-    return "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
 
 
 def fit_tfidf(
@@ -151,49 +71,17 @@ def fit_tfidf(
         raise InvalidInputError(f"targets {targets.shape} do not fit {len(texts)} texts and {len(labels)} labels")
     if validation is not None and validation.labels != labels:
         raise InvalidInputError(f"validation has labels {validation.labels}; {labels} were expected")
-    blocks = tuple(_fit_block(texts, *choice) for choice in _block_choices(kind))
-    if not any(block.vocabulary for block in blocks):
-        raise InvalidInputError(f"the {len(texts)} training texts hold no word to learn from")
-    features = _matrix(blocks, texts)
+    blocks = fit_blocks(texts, kind)
+    features = feature_matrix(blocks, texts)
     trainer = _Trainer(single_label, seed)
     if validation is not None and len(validation):
         c, weights, bias = _choose_on_validation(
-            trainer, features, targets, _matrix(blocks, validation.texts), validation
+            trainer, features, targets, feature_matrix(blocks, validation.texts), validation
         )
     else:
         c = _choose_by_folds(trainer, features, targets)
         weights, bias = trainer.fit(features, targets, c)
     return TfidfModel(labels, single_label, blocks, weights, bias, c)
-
-
-def _block_choices(kind: Kind) -> list[tuple[Analyzer, tuple[int, int], int]]:
-    """(analyzer, n-gram lengths, fewest texts a term must be in). Rarer character terms add bytes, not quality."""
-    words: tuple[Analyzer, tuple[int, int], int] = ("word", (1, 2), 2)
-    return [words] if kind == "words" else [words, ("char_wb", (2, 5), 5)]
-
-
-def _fit_block(texts: Sequence[str], analyzer: Analyzer, ngram_range: tuple[int, int], least: int) -> TermBlock:
-    """A handful of texts may share no term; then every term is kept."""
-    found_in = Counter(chain.from_iterable(set(terms_of(text, analyzer, ngram_range)) for text in texts))
-    frequent = sorted(term for term, count in found_in.items() if count >= least)
-    vocabulary = tuple(frequent or sorted(found_in))
-    counts = np.array([found_in[term] for term in vocabulary], dtype=np.float64)
-    idf = np.log((1 + len(texts)) / (1 + counts)) + 1
-    return TermBlock(analyzer, ngram_range, vocabulary, idf.astype(np.float32))
-
-
-def _matrix(blocks: Sequence[TermBlock], texts: Sequence[str]) -> Any:
-    """SciPy CSR matrix (N, V) of all blocks side by side."""
-    from scipy.sparse import csr_matrix, hstack
-
-    parts = []
-    for block in blocks:
-        rows = [block.transform(text) for text in texts]
-        starts = np.cumsum([0, *(len(places) for places, _ in rows)])
-        values = np.concatenate([values for _, values in rows]).astype(np.float64)
-        places = np.concatenate([places for places, _ in rows])
-        parts.append(csr_matrix((values, places, starts), shape=(len(texts), len(block.vocabulary))))
-    return hstack(parts, format="csr")
 
 
 def _choose_on_validation(
@@ -207,7 +95,7 @@ def _choose_by_folds(trainer: "_Trainer", features: Any, targets: Targets) -> fl
     rows = len(targets)
     if rows < 2 * _FOLDS:
         return _CHOICES_OF_C[0]
-    fold = np.random.default_rng(trainer.seed).permutation(rows) % _FOLDS
+    fold = folds(rows, _FOLDS, trainer.seed)
     qualities = []
     for c in _CHOICES_OF_C:
         logits = np.zeros(targets.shape, dtype=np.float32)

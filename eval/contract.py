@@ -1,8 +1,11 @@
-"""What can be judged: anything with `labels` and `predict_proba(texts)`. No torch, no ONNX Runtime, no compress."""
+"""What can be judged: anything with `labels` and `predict_proba(texts)`, or `predict_values(texts)` for a regression.
 
-from collections.abc import Sequence
+No torch, no ONNX Runtime, no compress.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +16,7 @@ Floats = NDArray[np.float32]
 Targets = NDArray[np.int8]
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """A classifier as the judge sees it. Tokenization is inside; what returns lies in host memory."""
 
@@ -22,6 +26,17 @@ class Predictor(Protocol):
 
     def predict_proba(self, texts: Sequence[str]) -> Floats:
         """Calibrated probabilities in [0, 1], float32 (N, L)."""
+
+
+class ValuePredictor(Protocol):
+    """A regression as the judge sees it: numbers in place of probabilities. What has `predict_proba` is none."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the L targets, in the order of the columns of `predict_values`."""
+
+    def predict_values(self, texts: Sequence[str]) -> Floats:
+        """Finite numbers in the targets' own units, float32 (N, L)."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +54,30 @@ class Interval:
 
 @dataclass(frozen=True)
 class LabelledTexts:
-    """N texts with their labels. targets: (N, L) int8, 1 where the label holds."""
+    """N texts with their labels.
+
+    targets: (N, L) int8, 1 where the label holds; of a regression float32, the numbers themselves, and `labels` are
+    what they are called. Raises InvalidInputError if the shapes do not fit, or a number is not finite.
+    """
 
     texts: tuple[str, ...]
     labels: tuple[str, ...]
-    targets: Targets
+    targets: NDArray[Any]
 
     def __post_init__(self) -> None:
         expected = (len(self.texts), len(self.labels))
         if self.targets.shape != expected:
             raise InvalidInputError(f"targets have shape {self.targets.shape}; {expected} (texts, labels) was expected")
+        if self.is_regression and not np.isfinite(self.targets).all():
+            row, column = (int(place) for place in np.argwhere(~np.isfinite(self.targets))[0])
+            raise InvalidInputError(
+                f"row {row} has {self.targets[row, column]} for {self.labels[column]}; a finite number was expected"
+            )
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the targets are numbers to come near to, not labels that hold or do not."""
+        return bool(np.issubdtype(self.targets.dtype, np.floating))
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -75,7 +104,8 @@ class Candidate:
     """A model opened one way (device, runtime, threads), ready to be judged.
 
     id: the stage's id. stage: the stage's type. thresholds: (L,) for multi-label; None for single-label, where the
-    decision is the argmax. The same id may come several times, once for each way it was opened.
+    decision is the argmax, and for a regression, where there is none. The same id may come several times, once for
+    each way it was opened. Raises InvalidInputError for a regression with thresholds.
     """
 
     id: str
@@ -86,7 +116,22 @@ class Candidate:
     threads: int
     footprint: Footprint
     thresholds: Floats | None
-    predictor: Predictor
+    predictor: Predictor | ValuePredictor
+
+    def __post_init__(self) -> None:
+        if self.is_regression and self.thresholds is not None:
+            raise InvalidInputError(f"{self.id}: a regression decides nothing, so it has no thresholds")
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether it gives numbers, not probabilities."""
+        return not isinstance(self.predictor, Predictor)
+
+    @property
+    def predict(self) -> Callable[[Sequence[str]], Floats]:
+        """From texts to what the predictor answers, float32 (N, L)."""
+        predictor = self.predictor
+        return predictor.predict_proba if isinstance(predictor, Predictor) else predictor.predict_values
 
 
 def check_probabilities(
@@ -97,18 +142,35 @@ def check_probabilities(
     first_row: where these rows start in the whole set, so that the error names the row a user can look up (from 0).
     Raises InvalidInputError naming the candidate, and the first bad row: wrong shape, NaN, or outside [0, 1].
     """
-    array = np.asarray(probabilities)
+    array = _shaped(probabilities, rows, labels, f"{candidate}: predict_proba", first_row)
+    good = (array >= 0) & (array <= 1)  # False for NaN too
+    _check_all(good, array, f"{candidate}: predict_proba", first_row, "a probability in [0, 1]")
+    return array
+
+
+def check_values(values: NDArray[Any], *, rows: int, labels: int, candidate: str, first_row: int = 0) -> Floats:
+    """What a regression answered, as float32 (rows, labels), once it is seen to be finite.
+
+    first_row and errors: as for check_probabilities.
+    """
+    array = _shaped(values, rows, labels, f"{candidate}: predict_values", first_row)
+    _check_all(np.isfinite(array), array, f"{candidate}: predict_values", first_row, "a finite number")
+    return array
+
+
+def _shaped(answer: NDArray[Any], rows: int, labels: int, who: str, first_row: int) -> Floats:
+    array = np.asarray(answer)
     if array.shape != (rows, labels):
         raise InvalidInputError(
-            f"{candidate}: predict_proba gave shape {array.shape} for rows {first_row} to {first_row + rows - 1}; "
+            f"{who} gave shape {array.shape} for rows {first_row} to {first_row + rows - 1}; "
             f"{(rows, labels)} (texts, labels) was expected"
         )
-    array = array.astype(np.float32, copy=False)
-    good = (array >= 0) & (array <= 1)  # False for NaN too
+    return array.astype(np.float32, copy=False)
+
+
+def _check_all(good: NDArray[np.bool_], array: Floats, who: str, first_row: int, wanted: str) -> None:
     if not good.all():
         row, column = (int(place) for place in np.argwhere(~good)[0])
         raise InvalidInputError(
-            f"{candidate}: predict_proba gave {array[row, column]} for row {first_row + row}, label number {column}; "
-            "a probability in [0, 1] was expected"
+            f"{who} gave {array[row, column]} for row {first_row + row}, label number {column}; {wanted} was expected"
         )
-    return array

@@ -2,15 +2,25 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from eval.contract import Candidate, Floats, Footprint, Interval, LabelledTexts, Targets, check_probabilities
+from eval.contract import (
+    Candidate,
+    Floats,
+    Footprint,
+    Interval,
+    LabelledTexts,
+    Targets,
+    check_probabilities,
+    check_values,
+)
 from eval.errors import InvalidInputError
 from eval.latency import LatencyRow, LatencySamples, latency_rows, measure_latency
 from eval.metrics import Metric, average_precision, decide, f1, macro, micro, per_label, precision, recall, roc_auc
 from eval.resample import AVERAGES, BootstrapDraws, bootstrap, interval
+from eval.values import RegressionQuality, score_values
 
 __all__ = [
     "Interval",
@@ -18,15 +28,18 @@ __all__ = [
     "LatencyRow",
     "LatencySamples",
     "Measurement",
+    "Quality",
+    "RegressionQuality",
     "SetQuality",
     "latency_rows",
     "measure_latency",
     "measure_quality",
     "predict_all",
+    "quality_from_json",
     "score_quality",
 ]
 
-CHUNK = 256  # texts per predict_proba call while measuring quality
+CHUNK = 256  # texts per call while measuring quality
 _METRICS: Mapping[str, Metric] = {"f1": f1, "precision": precision, "recall": recall}
 _RANK_METRICS: Mapping[str, Metric] = {"roc_auc": roc_auc, "average_precision": average_precision}
 
@@ -86,6 +99,14 @@ class SetQuality:
         return cls(**{**known, **averages, "labels": labels})
 
 
+Quality: TypeAlias = SetQuality | RegressionQuality
+
+
+def quality_from_json(data: dict[str, Any]) -> Quality:
+    """Reads what either's `to_json` wrote: a regression has targets where a classifier has labels."""
+    return RegressionQuality.from_json(data) if "targets" in data else SetQuality.from_json(data)
+
+
 @dataclass(frozen=True)
 class Measurement:
     """All that is known of one candidate. quality_by_set: test set name -> quality, in the recipe's order."""
@@ -94,7 +115,7 @@ class Measurement:
     stage: str
     format: str
     footprint: Footprint
-    quality_by_set: dict[str, SetQuality]
+    quality_by_set: dict[str, Quality]
     latency: tuple[LatencyRow, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -118,7 +139,7 @@ class Measurement:
             stage=data["stage"],
             format=data["format"],
             footprint=Footprint(**{field.name: data[field.name] for field in fields(Footprint)}),
-            quality_by_set={name: SetQuality.from_json(it) for name, it in data["quality_by_set"].items()},
+            quality_by_set={name: quality_from_json(it) for name, it in data["quality_by_set"].items()},
             latency=tuple(LatencyRow.from_json(row) for row in data["latency"]),
         )
 
@@ -130,32 +151,36 @@ def measure_quality(
     resamples: int,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
-) -> SetQuality:
+) -> Quality:
     """Predicts the test set and scores it. progress(done, total): rows predicted so far.
 
     Raises InvalidInputError naming the candidate (and the row, from 0) if its labels are not the test set's, its
-    thresholds do not fit, or a probability is NaN or outside [0, 1]; and if the test set is empty.
+    thresholds do not fit, a probability is NaN or outside [0, 1], or a regression's value is not finite; if one is a
+    regression and the other is not; and if the test set is empty.
     """
     _check(candidate, test_set)
-    probabilities = predict_all(candidate, test_set, progress)
-    return score_quality(probabilities, test_set, candidate.thresholds, resamples=resamples, seed=seed)
+    answers = predict_all(candidate, test_set, progress)
+    if test_set.is_regression:
+        return score_values(answers, test_set, resamples=resamples, seed=seed)
+    return score_quality(answers, test_set, candidate.thresholds, resamples=resamples, seed=seed)
 
 
 def predict_all(
     candidate: Candidate, test_set: LabelledTexts, progress: Callable[[int, int], None] | None = None
 ) -> Floats:
-    """Checked probabilities of all rows, float32 (N, L), asked for in chunks."""
+    """Checked probabilities (or a regression's values) of all rows, float32 (N, L), asked for in chunks."""
     rows, labels = len(test_set), len(test_set.labels)
-    probabilities = np.empty((rows, labels), dtype=np.float32)
+    check = check_values if candidate.is_regression else check_probabilities
+    answers = np.empty((rows, labels), dtype=np.float32)
     for start in range(0, rows, CHUNK):
         texts = test_set.texts[start : start + CHUNK]
-        answer = candidate.predictor.predict_proba(texts)
-        probabilities[start : start + len(texts)] = check_probabilities(
+        answer = candidate.predict(texts)
+        answers[start : start + len(texts)] = check(
             answer, rows=len(texts), labels=labels, candidate=candidate.id, first_row=start
         )
         if progress is not None:
             progress(start + len(texts), rows)
-    return probabilities
+    return answers
 
 
 def score_quality(
@@ -210,6 +235,9 @@ def _label_qualities(
 
 
 def _check(candidate: Candidate, test_set: LabelledTexts) -> None:
+    if candidate.is_regression != test_set.is_regression:
+        given, wanted = ("numbers", "0/1 labels") if candidate.is_regression else ("probabilities", "numbers")
+        raise InvalidInputError(f"{candidate.id}: gives {given}, and the test set's targets are {wanted}")
     labels = candidate.predictor.labels
     if tuple(labels) != tuple(test_set.labels):
         raise InvalidInputError(f"{candidate.id}: predicts {labels}; the test set has {test_set.labels}, in that order")

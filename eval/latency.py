@@ -1,4 +1,4 @@
-"""Wall-clock latency from text to probabilities: warm-up, interleaved rounds, percentiles, paired speedups.
+"""Wall-clock latency from text to answers: warm-up, interleaved rounds, percentiles, paired speedups.
 
 Candidates are compared within a round: each gets the same texts, one right after the other, in an order drawn anew for
 every round. So a slow minute of the machine slows all of them, and the ratio of two times in one round stays fair.
@@ -99,7 +99,7 @@ def measure_latency(
 
     Stops after `rounds`, or once `max_seconds` have gone by (warm-up included), but not before 5 rounds (or all of
     them, where fewer were asked for). clock: seconds, rising. progress(done, total): called after each round.
-    predict_proba returns host memory, so the clock around it waits for a GPU too. Raises InvalidInputError without
+    A predictor returns host memory, so the clock around it waits for a GPU too. Raises InvalidInputError without
     candidates or texts, if sizes are not positive, ids recur, or devices or threads differ.
     """
     _check(candidates, texts, batch_size, rounds)
@@ -186,7 +186,7 @@ def _warm_up(
             return
         batch = _pick(texts, batch_size, rng)
         for candidate in candidates:
-            candidate.predictor.predict_proba(batch)
+            candidate.predict(batch)
 
 
 def _pick(texts: Sequence[str], batch_size: int, rng: np.random.Generator) -> list[str]:
@@ -200,7 +200,7 @@ def _round(
     """(C,) seconds, one call each."""
     seconds = np.empty(len(candidates))
     for place in rng.permutation(len(candidates)):
-        predict = candidates[place].predictor.predict_proba
+        predict = candidates[place].predict
         with _without_garbage_collection():
             before = clock()
             predict(batch)

@@ -125,11 +125,11 @@ class _Scorer:
         counts = (weights @ self._indicators).astype(np.float64).reshape(len(weights), 3, self._labels)
         by_label = _from_counts(counts)
         pooled = _from_counts(counts.sum(axis=2, keepdims=True))
-        averages = {f"macro_{name}": _mean_defined(draws) for name, draws in by_label.items()}
+        averages = {f"macro_{name}": mean_defined(draws) for name, draws in by_label.items()}
         averages |= {f"micro_{name}": draws[:, 0] for name, draws in pooled.items()}
         ranked = [ranking.score(weights) for ranking in self._rankings]
-        averages["macro_roc_auc"] = _mean_defined(np.column_stack([roc_auc for roc_auc, _ in ranked]))
-        averages["macro_average_precision"] = _mean_defined(np.column_stack([precision for _, precision in ranked]))
+        averages["macro_roc_auc"] = mean_defined(np.column_stack([roc_auc for roc_auc, _ in ranked]))
+        averages["macro_average_precision"] = mean_defined(np.column_stack([precision for _, precision in ranked]))
         averages["micro_roc_auc"], averages["micro_average_precision"] = self._pooled.score(weights)
         return BootstrapDraws(averages, by_label["f1"])
 
@@ -138,25 +138,25 @@ def _from_counts(counts: Draws) -> dict[str, Draws]:
     """counts: (r, 3, L) hits, decided, positives -> f1, precision, recall, each (r, L); NaN without positives."""
     hits, decided, positives = counts[:, 0], counts[:, 1], counts[:, 2]
     some = positives > 0
-    precision = np.where(some, _ratio(hits, np.maximum(decided, 1)), np.nan)  # 0 when nothing was decided positive
+    precision = np.where(some, ratio(hits, np.maximum(decided, 1)), np.nan)  # 0 when nothing was decided positive
     return {
-        "f1": np.where(some, _ratio(2 * hits, decided + positives), np.nan),
+        "f1": np.where(some, ratio(2 * hits, decided + positives), np.nan),
         "precision": precision,
-        "recall": _ratio(hits, positives),
+        "recall": ratio(hits, positives),
     }
 
 
-def _ratio(numerator: Draws, denominator: Draws) -> Draws:
+def ratio(numerator: Draws, denominator: Draws) -> Draws:
     """NaN where the denominator is 0, without a warning."""
     result = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
     np.divide(numerator, denominator, out=result, where=denominator != 0)
     return result
 
 
-def _mean_defined(draws: Draws) -> Draws:
+def mean_defined(draws: Draws) -> Draws:
     """(r, L) -> (r,): mean over the labels that are not NaN."""
     defined = ~np.isnan(draws)
-    return _ratio(np.where(defined, draws, 0.0).sum(axis=1), defined.sum(axis=1).astype(np.float64))
+    return ratio(np.where(defined, draws, 0.0).sum(axis=1), defined.sum(axis=1).astype(np.float64))
 
 
 @dataclass(frozen=True)
@@ -211,4 +211,4 @@ class _Ranking:
         negatives = total - positives
         won = (gained * (negatives[:, None] - negatives_above)).sum(axis=1)
         precision = (gained * hits / np.maximum(seen, 1)).sum(axis=1)
-        return _ratio(won, positives * negatives), _ratio(precision, positives)
+        return ratio(won, positives * negatives), ratio(precision, positives)

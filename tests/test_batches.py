@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compress.batches import TOKEN_BUDGET, LengthBatches, run_in_batches
-from compress.tokenizer import Batch, TokenIds
+from compress.pieces import TokenIds
+from compress.tokenizer import Batch
 
 lengths_lists = st.lists(st.integers(1, 600), min_size=1, max_size=300)
 

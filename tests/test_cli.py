@@ -183,6 +183,24 @@ def test_changed_measuring_runs_no_stage(done: Path, recipe: Path, command: Comm
     assert "all stages are cached: nothing to run; measured." in ended.out
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("task.labels=[toxic, obscene, insult]", "another task"),
+        ("data.train=validation.csv", "other training rows"),
+    ],
+)
+def test_a_run_of_another_task_or_other_rows_is_not_replaced(
+    done: Path, recipe: Path, command: Command, change: str, said: str
+) -> None:
+    before = snapshot(done / "artifacts")
+    text = one_paragraph(command("run", recipe, "--out", done, "--set", change))
+    assert f"{done} holds a run of {said}" in text
+    assert "--out another folder, or --fresh" in text
+    assert snapshot(done / "artifacts") == before
+    assert command("run", recipe, "--out", done).out.count("all stages are cached") == 1
+
+
 def test_a_report_that_was_changed_is_written_again(done: Path, recipe: Path, command: Command) -> None:
     whole = (done / "report.json").read_bytes()
     (done / "report.json").write_bytes(whole[:100])
@@ -748,4 +766,4 @@ def test_a_wrong_command_line_exits_with_2(command: Command, arguments: tuple[st
 def test_help_names_every_command(command: Command) -> None:
     ended = command("--help")
     assert ended.code == 0
-    assert all(name in ended.out for name in ("run", "check", "plan", "evaluate", "predict", "--debug"))
+    assert all(name in ended.out for name in ("run", "check", "plan", "evaluate", "predict", "inspect", "--debug"))

@@ -12,7 +12,11 @@ from compress.memory import keep_freed_memory
 from compress.train.dropout import QuickDropout, quick_dropout
 
 
-@given(share=st.floats(0.0, 0.9) | st.just(1.0), shape=st.lists(st.integers(1, 7), min_size=1, max_size=3), seed=st.integers(0, 99))
+@given(
+    share=st.floats(0.0, 0.9) | st.just(1.0),
+    shape=st.lists(st.integers(1, 7), min_size=1, max_size=3),
+    seed=st.integers(0, 99),
+)
 def test_an_element_is_zero_or_scaled_so_that_the_mean_stays(share: float, shape: list[int], seed: int) -> None:
     torch.manual_seed(seed)
     found = QuickDropout(share)(torch.ones(shape))
@@ -56,9 +60,14 @@ def test_the_seed_decides_and_evaluation_changes_nothing() -> None:
 def test_a_model_has_its_own_dropout_back_afterwards_also_after_an_error() -> None:
     model = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.2), nn.Sequential(nn.Dropout(0.3)))
     names = list(model.state_dict())
-    with pytest.raises(RuntimeError, match="stop"), quick_dropout(model):
-        assert [type(model[1]), type(model[2][0])] == [QuickDropout, QuickDropout]
-        raise RuntimeError("stop")
+
+    def stopped_inside() -> None:
+        with quick_dropout(model):
+            assert [type(model[1]), type(model[2][0])] == [QuickDropout, QuickDropout]
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        stopped_inside()
     assert [type(model[1]), type(model[2][0])] == [nn.Dropout, nn.Dropout]
     assert list(model.state_dict()) == names
 

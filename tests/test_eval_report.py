@@ -9,7 +9,7 @@ from eval import Candidate, Footprint, Interval, LabelledTexts, Report, dump_rep
 from eval.errors import InvalidInputError
 from eval.evaluator import CHUNK, LatencyRow, Measurement, SetQuality, score_quality
 from eval.metrics import f1, macro, micro, roc_auc
-from eval.report.comparison import headline_setting, significant
+from eval.report.comparison import headline_setting, interval_text, significant
 from eval.report.markdown import comparison_rows, render_markdown
 from eval.report.picture import draw_picture
 
@@ -253,6 +253,10 @@ def test_markdown_holds_every_part_notes_first():
 )
 def test_three_significant_digits(value, text):
     assert significant(value) == text
+
+
+def test_what_rounds_to_nothing_has_no_sign():
+    assert interval_text(Interval(-0.0004, -0.08, 0.02)) == "0.000 (-0.080–0.020)"
 
 
 def test_the_picture_is_the_same_svg_every_time_and_names_all():

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from compress.pieces import Pieces, TokenIds
 from compress.recipe.data import Task
 from compress.recipe.stages import Training
-from compress.tokenizer import TokenIds
 from compress.train import loop, precision
 from compress.train.learning import labelling_loss
 from compress.train.loop import Examples, StepHook, train
@@ -70,7 +70,7 @@ def examples() -> Examples:
     texts = [random.integers(1, WORDS + 1, size=random.integers(2, 7)) for _ in range(ROWS)]
     targets = np.array([[1 in text, 2 in text] for text in texts], np.float32)
     tokens = [TokenIds(text.astype(np.int32), np.zeros(len(text), np.int32)) for text in texts]
-    return Examples(tokens, targets, np.ones(ROWS, np.float32))
+    return Examples(Pieces(tokens, np.ones(ROWS, np.int64)), targets, np.ones(ROWS, np.float32))
 
 
 def config(**changes: Any) -> Training:
@@ -87,7 +87,7 @@ def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
 
 
 def loss_of(model: nn.Module, examples: Examples) -> float:
-    batch = {name: torch.from_numpy(value) for name, value in Padder().pad(examples.tokens).items()}
+    batch = {name: torch.from_numpy(value) for name, value in Padder().pad(examples.pieces.tokens).items()}
     with torch.inference_mode():
         return labelling_loss(TASK)(model(**batch), {"targets": torch.from_numpy(examples.targets)}).item()
 

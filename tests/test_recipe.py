@@ -268,7 +268,7 @@ def test_every_mistake_is_told_at_once_each_with_its_place(tmp_path: Path) -> No
         ("[1, all]", "[1, all, 1]", "evaluate.threads: 1 stands twice; keep one of them"),
         ("threads: [1, all]", "batch_sizes: [8, 8]", "evaluate.batch_sizes: 8 stands twice"),
         ("encoder: some/encoder", "encoder: {layers: 1, width: 8, heads: 1}, pooling: mean, sha256: SHA",
-         "stages.teacher: pooling and sha256 would have no effect here: only of a pretrained encoder"),
+         "stages.teacher: sha256 and pooling would have no effect here: only of a pretrained encoder"),
         ("type: export}", "type: prune, hardness: 0.7}",
          "stages.onnx: hardness would have no effect here: only of a teacher; name one, or remove this"),
         ('{dir: "${comments}"}', "{dir: x, builtin: comments}", "dir and builtin: give one of them"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from families import save_family
 
 from compress.recipe.load import load_recipe, shipped_recipes
 
@@ -30,6 +31,35 @@ def test_a_recipe_opens_and_begins_with_its_command(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_a_recipe_is_named_in_the_recipes_readme(name: str) -> None:
     assert f"`{name}.yaml`" in (RECIPES[name].parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_mpnet_recipe_runs_whole_on_tiny_encoders(
+    tmp_path: Path,
+    comment_files: Path,
+    sentences: tuple[str, ...],
+    tiny_encoder: Callable[[str], Path],
+    command: Command,
+) -> None:
+    """MPNet teaches a BERT that became a DistilBERT."""
+    save_family("mpnet", sentences, tmp_path / "mpnet")
+    sets = (
+        f"data.dir={comment_files}",
+        f"vars.mpnet={tmp_path / 'mpnet'}",
+        f"stages.student.student.encoder={tiny_encoder('bert')}",
+        "stages.teacher.sha256=null",
+        "stages.student.student.sha256=null",
+        *(f"stages.{stage}.epochs=1" for stage in ("teacher", "student")),
+        "stages.teacher.max_tokens=32",
+        *SMALL,
+    )
+    arguments = [part for item in sets for part in ("--set", item)]
+    ended = command("run", "jigsaw-mpnet", "--out", tmp_path / "run", *arguments)
+    assert ended.code == 0, ended.err
+    kinds = {
+        stage: json.loads((tmp_path / "run/artifacts" / stage / "config.json").read_text())["model_type"]
+        for stage in ("teacher", "student", "student-int8")
+    }
+    assert kinds == {"teacher": "mpnet", "student": "distilbert", "student-int8": "distilbert"}
 
 
 def test_the_flagship_runs_whole_on_tiny_encoders(

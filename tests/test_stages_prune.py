@@ -95,11 +95,11 @@ def test_the_head_and_the_embeddings_are_left_alone(
     task = Task(type="multi_label", text="t", labels=("a", "b", "c"))
     model = build_classifier(open_pretrained(tiny_encoder(family)), task, pooling, 32)
     names = {id(module): name for name, module in model.named_modules()}
-    chosen = {names[id(layer)] for layer in prunable(model, embeddings=False)}
+    chosen = {names[id(weight.layer)] for weight in prunable(model, embeddings=False)}
     # attention's four and the feed-forward's two, in two layers; bert's own head has the pooler in the encoder
     assert len([name for name in chosen if "pooler" not in name]) == 12
     assert not [name for name in chosen if "classifier" in name or "embeddings" in name or name == "head"]
-    with_embeddings = {names[id(layer)] for layer in prunable(model, embeddings=True)}
+    with_embeddings = {names[id(weight.layer)] for weight in prunable(model, embeddings=True)}
     assert with_embeddings > chosen
     assert all("embeddings" in name for name in with_embeddings - chosen)
 

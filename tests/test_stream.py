@@ -239,6 +239,7 @@ def test_standard_output_is_utf8_with_plain_line_ends_in_any_locale(monkeypatch:
 class _Halves:
     """A predictor that knows nothing."""
 
+    task = SimpleNamespace(type="multi_label")
     decision = SimpleNamespace(thresholds=[0.5, 0.6])
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -11,14 +11,14 @@ import warnings
 import typer
 
 # in the order that --help shows their commands in
-from compress.cli import recipes, models  # isort: skip
+from compress.cli import recipes, data, models  # isort: skip
 from compress.cli.app import app
 from compress.cli.failures import said
 from compress.memory import keep_freed_memory
 from compress.screen import errors
 from compress.telemetry import no_telemetry
 
-__all__ = ["app", "main", "models", "recipes"]
+__all__ = ["app", "data", "main", "models", "recipes"]
 
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141  # as a shell reports a process that SIGPIPE ended

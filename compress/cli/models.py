@@ -1,5 +1,6 @@
-"""The commands that take models: evaluate, predict."""
+"""The commands that take models: evaluate, predict, inspect."""
 
+import json
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated
 import typer
 
 from compress.cli.app import app, typed
-from compress.screen import bars, console, show_report
+from compress.screen import bars, console, show_architectures, show_report
 
 
 @app.command(
@@ -64,19 +65,43 @@ def predict(
 ) -> None:
     """Scores texts: LABEL_probability and LABEL_decision (0 or 1) for each label, in the order of the input, streaming.
 
-    An `id` column is passed through; other columns are not. Standard output is CSV.
+    Of a regression, TARGET_prediction for each target. An `id` column is passed through; other columns are not.
+    Standard output is CSV.
     """
     from compress.artifact import open_artifact
-    from compress.data import open_results, open_rows
+    from compress.data import open_results, open_rows, result_kinds
     from compress.runtime import open_predictor
     from compress.scoring import score_rows
 
     opened = open_artifact(artifact)
     task = opened.manifest.task
     columns = task.text if text_column is None else (text_column,)
-    with open_rows(input_, columns, task.join, named=text_column is not None) as rows:
+    with open_rows(input_, columns, task.join, named=text_column is not None, unheaded=task.columns or ()) as rows:
         predictor = open_predictor(opened)
-        with open_results(output, opened.manifest.labels, rows.has_id, source=input_, overwrite=overwrite) as results:
+        kinds = result_kinds(task)
+        with open_results(output, task.labels, rows.has_id, input_, overwrite, kinds) as results:
             count = score_rows(predictor, rows, results)
     if output is not None:
         console.print(f"{count} texts scored: {output}", soft_wrap=True)
+
+
+@app.command(epilog="Example: compress inspect runs/a/artifacts/teacher runs/a/artifacts/student package:NAME/PATH")
+def inspect(
+    models: Annotated[
+        list[str],
+        typer.Argument(metavar="MODEL...", help="Artifact, model's folder, config.json, hub id, or package:NAME/PATH."),
+    ],
+    json_: Annotated[bool, typer.Option("--json", help="Writes JSON to standard output.")] = False,
+) -> None:
+    """Shows architectures side by side: layers, widths, positions, parameters by part, bytes, multiply-adds, uses.
+
+    No weights are read. Multiply-adds are those of one text of 128 tokens, or as many as the model reads; an
+    encoder-decoder reads them with both halves.
+    """
+    from compress.architecture.read import inspect_model
+
+    found = [inspect_model(model) for model in models]
+    if json_:
+        typer.echo(json.dumps({"models": [model.as_json() for model in found]}, indent=2, ensure_ascii=False))
+    else:
+        show_architectures(found)

@@ -26,8 +26,14 @@ def run(
     from compress.pipeline import run_recipe
 
     with bars() as progress:
-        outcome = run_recipe(loaded, folder, fresh, progress, show_note, typed())
-    show_report(outcome.report)
+        told: list[str] = []
+
+        def tell(note: str) -> None:
+            told.append(note)
+            show_note(note)
+
+        outcome = run_recipe(loaded, folder, fresh, progress, tell, typed())
+    show_report(outcome.report, told)
     done = f"ran {', '.join(outcome.ran)}" if outcome.ran else "all stages are cached: nothing to run"
     console.print(f"{done}; {'measured' if outcome.measured else 'measurements are cached'}.")
     console.print(f"Report: {folder / 'report.md'}    Artifacts: {folder / 'artifacts'}", soft_wrap=True)
@@ -41,6 +47,7 @@ def check(recipe: Recipe, set_: Sets = None) -> None:
     loaded = load_recipe(recipe, set_ or [])
     stages = ", ".join(stage.id for stage in loaded.all_stages)
     console.print(f"{recipe} is right: {len(loaded.all_stages)} stages ({stages}).", soft_wrap=True)
+    console.print("Its files and models were not opened: `compress data` and `compress run` do that first of all.")
 
 
 @app.command(epilog="Example: compress plan quickstart")

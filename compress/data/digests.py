@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.data import synthetic
-from compress.data.labels import label_columns
+from compress.data.labels import named_columns
 from compress.data.layout import FileSource, Origin, Unscored, layout_of
 from compress.data.types import Splits
 from compress.errors import DataError
@@ -23,7 +23,7 @@ def source_key(data: Data, task: Task, seed: int) -> str:
     No row is parsed, so it takes as long as reading the files. Where the files lie does not count. A hub dataset
     counts by its name and revision. DataError if a file is missing.
     """
-    layout = layout_of(data, label_columns(task))
+    layout = layout_of(data, named_columns(task))
     seen: dict[Path, str] = {}
     choices = {
         "format": FORMAT_VERSION,
@@ -31,6 +31,7 @@ def source_key(data: Data, task: Task, seed: int) -> str:
         "seed": seed,
         "validation_share": data.validation_share,
         "drop_overlap": data.drop_overlap,
+        **({} if data.test_share is None else {"test_share": data.test_share}),
         "sources": [[role, [_fingerprint(origin, seen) for origin in origins]] for role, origins in layout.roles()],
     }
     return hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()
@@ -82,5 +83,6 @@ def labelled_digest(rows: LabelledTexts) -> str:
     """sha256 (hex) of the texts, the targets and the label names, in their order."""
     digest = _texts_digest(rows.texts)
     digest.update(json.dumps(rows.labels).encode())
-    digest.update(rows.targets.astype("int8").tobytes())
+    targets = rows.targets if rows.is_regression else rows.targets.astype("int8")
+    digest.update(targets.tobytes())
     return digest.hexdigest()

@@ -13,6 +13,7 @@ from compress.errors import DataError
 from compress.recipe.data import HubSource
 
 PROBE_SECONDS = 5.0
+_SIMPLE = ("string", "large_string", "int", "uint", "float", "bool")  # how the types of one text or number begin
 
 
 def read_hub(source: HubSource, wanted: Iterable[str], *, names: bool = True) -> Table:
@@ -22,9 +23,25 @@ def read_hub(source: HubSource, wanted: Iterable[str], *, names: bool = True) ->
     """
     place = f"hub dataset {source.hub}, split {source.split}"
     columns = tuple(dict.fromkeys(wanted))
-    rows = _loaded(source, place)
+    rows = _loaded(place, source.hub, source.config, source.split, source.revision)
     check_columns(columns, rows.column_names, place)
     return from_columns(place, {column: _values(rows, column, names=names) for column in columns})
+
+
+def hub_splits(name: str, config: str | None) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Every split of a dataset: its columns by name, without those that hold lists or the like. Reads all of it.
+
+    DataError as for read_hub.
+    """
+    place = f"hub dataset {name}"
+    found = _loaded(place, name, config)
+    return {split: _readable(found[split], f"{place}, split {split}") for split in found}
+
+
+def _readable(rows: Any, place: str) -> dict[str, tuple[str, ...]]:
+    types = {column: str(getattr(rows.features[column], "dtype", "")) for column in rows.column_names}
+    simple = [column for column, kind in types.items() if kind.startswith(_SIMPLE)]
+    return dict(from_columns(place, {column: _values(rows, column, names=True) for column in simple}).columns)
 
 
 def _values(rows: Any, column: str, *, names: bool) -> list[object]:
@@ -35,14 +52,15 @@ def _values(rows: Any, column: str, *, names: bool) -> list[object]:
     return values
 
 
-def _loaded(source: HubSource, place: str) -> Any:
+def _loaded(place: str, name: str, config: str | None, split: str | None = None, revision: str | None = None) -> Any:
+    """One split, or a mapping of all of them."""
     import datasets
 
     datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # nobody is told what is read here
-    offline = not Path(source.hub).is_dir() and not reachable()
+    offline = not Path(name).is_dir() and not reachable()
     try:
         with _offline(enabled=offline):
-            return datasets.load_dataset(source.hub, source.config, split=source.split, revision=source.revision)
+            return datasets.load_dataset(name, config, split=split, revision=revision)
     except Exception as error:  # datasets, the hub and its HTTP client each raise errors of their own
         remedy = (
             "the hub cannot be reached and the dataset is not in the cache; connect, or name a local file instead"

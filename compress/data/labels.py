@@ -1,22 +1,27 @@
 """Tables -> texts and targets, every cell checked: the rules for what counts as a label."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.data.numbers import check_varies, numbers_of
+from compress.data.rows import shown
 from compress.data.tables import Table
 from compress.errors import DataError, did_you_mean
 from compress.recipe.data import Task
-from eval.contract import LabelledTexts, Targets
+from eval.contract import Floats, LabelledTexts, Targets
 
 _YES_NO = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}
 _UNSCORED = {"-1": -1, "-1.0": -1}  # the competition's mark for rows that nobody was scored on
+_SEPARATOR = ","  # between the labels of a cell, where the recipe names no other
+_SEPARATORS = (",", ";", "|", "\t", " ")  # what a message looks for in a cell
+_LISTED = 30  # names in a message
 
 
-def label_columns(task: Task) -> tuple[str, ...]:
-    """The columns that hold the labels."""
-    return (task.label_column,) if task.label_column is not None else task.labels
+def named_columns(task: Task) -> tuple[str, ...]:
+    """The label columns that a file's header must name, else another file has them; none where there is no header."""
+    return () if task.columns else task.label_columns
 
 
 def texts_of(table: Table, task: Task) -> tuple[str, ...]:
@@ -26,21 +31,27 @@ def texts_of(table: Table, task: Task) -> tuple[str, ...]:
     return tuple(task.join.join(parts) for parts in zip(*(table.columns[name] for name in task.text), strict=True))
 
 
-def targets_of(table: Table, task: Task, *, unscored: bool = False) -> Targets:
-    """Targets (N, L), int8. unscored: -1 is allowed and kept. DataError at the first cell that is no label."""
+def targets_of(table: Table, task: Task, *, unscored: bool = False) -> Targets | Floats:
+    """Targets (N, L), int8, or float32 of a regression. unscored: -1 is allowed and kept.
+
+    DataError at the first cell that is no label, or no number.
+    """
+    if task.type == "regression":
+        return numbers_of(table, task.labels)
     if task.label_column is not None:
-        return _one_hot(table, task, task.label_column)
+        return _from_cells(table, task, task.label_column)
     known = _YES_NO | _UNSCORED if unscored else _YES_NO
-    return np.stack([_yes_no(table, label, known) for label in task.labels], axis=1)
+    return np.stack([_yes_no(table, task, label, known) for label in task.labels], axis=1)
 
 
-def _yes_no(table: Table, label: str, known: dict[str, int]) -> Targets:
+def _yes_no(table: Table, task: Task, label: str, known: dict[str, int]) -> Targets:
     cells = table.columns[label]
     found = [known.get(cell.strip().lower()) for cell in cells]
     if None in found:
         row = found.index(None)
         raise DataError(
             f"{table.place(row)}: column {label!r} is {_shown(cells[row])}, not 0 or 1; {_remedy(cells[row])}"
+            f"{_header_hint(table, row, task)}"
         )
     return np.array(found, dtype=np.int8)
 
@@ -53,23 +64,95 @@ def _remedy(cell: str) -> str:
     return "a multi_label task reads one column of 0 and 1 for each label"
 
 
-def _one_hot(table: Table, task: Task, column: str) -> Targets:
-    names = task.values if task.values is not None else {label: label for label in task.labels}
-    position = {value: task.labels.index(label) for value, label in names.items()}
-    cells = table.columns[column]
-    found = [position.get(cell.strip()) for cell in cells]
-    if None in found:
-        row = found.index(None)
-        key = "task.values" if task.values is not None else "task.labels"
-        raise DataError(
-            f"{table.place(row)}: column {column!r} is {_shown(cells[row])}, not among the classes of {key} "
-            f"({', '.join(position)}); add it there or mend the row{did_you_mean(cells[row].strip(), position)}"
+def _from_cells(table: Table, task: Task, column: str) -> Targets:
+    """From one column that holds the class, or of multi_label the labels that apply, none where it is empty."""
+    position = _positions(task)
+    targets = np.zeros((len(table), len(task.labels)), dtype=np.int8)
+    for row, cell in enumerate(table.columns[column]):
+        for part in _parts(cell, task):
+            if part not in position:
+                what = _no_label(part, cell.strip(), task, position)
+                raise DataError(f"{table.place(row)}: column {column!r} is {what}{_header_hint(table, row, task)}")
+            targets[row, position[part]] = 1
+    return targets
+
+
+def _positions(task: Task) -> dict[str, int]:
+    """What a cell may say -> the label's number from 0; numbers also as pandas writes those of a column with gaps."""
+    match task.values:
+        case None:
+            return {label: index for index, label in enumerate(task.labels)}
+        case "from_0" | "from_1" as rule:
+            first = int(rule[-1])
+            return {f"{first + index}{end}": index for index in range(len(task.labels)) for end in ("", ".0")}
+        case mapping:
+            return {value: task.labels.index(label) for value, label in mapping.items()}
+
+
+def _parts(cell: str, task: Task) -> list[str]:
+    """What a cell says: the class, or the labels between the separators."""
+    if task.type == "single_label":
+        return [cell.strip()]
+    return [part.strip() for part in cell.split(task.separator or _SEPARATOR)] if cell.strip() else []
+
+
+def _no_label(part: str, cell: str, task: Task, position: dict[str, int]) -> str:
+    """What is wrong with a part of a cell that names no label, and the next step."""
+    found = _shown(part) if part == cell else f"{_shown(part)} in {_shown(cell)}"
+    apart = _stands_apart(part, position)
+    remedy = _separator_remedy(task, apart) if apart else ""
+    if isinstance(task.values, str):
+        first = int(task.values[-1])
+        numbers = f"no label's number from {first} to {first + len(task.labels) - 1} (task.values: {task.values})"
+        return f"{found}, {numbers}; {remedy or _number_remedy(part, task)}"
+    key = "task.values" if task.values is not None else "task.labels"
+    what = "classes" if task.type == "single_label" else "labels"
+    known = f"not among the {what} of {key} ({_listed(position)})"
+    if not remedy and task.values is None and part.isdecimal():
+        remedy = "if the cells hold the labels' numbers, write task.values: from_0 or from_1"
+    return f"{found}, {known}; {remedy or 'add it there or mend the row' + did_you_mean(part, position)}"
+
+
+def _stands_apart(part: str, position: dict[str, int]) -> str | None:
+    """What separates several labels in the part, if that is what it is."""
+    for mark in _SEPARATORS:
+        pieces = [piece.strip() for piece in part.split(mark)]
+        if len(pieces) > 1 and position.keys() >= set(pieces):
+            return mark
+    return None
+
+
+def _separator_remedy(task: Task, mark: str) -> str:
+    if task.type == "single_label":
+        return "a single_label row has one class; several labels in a cell are for multi_label"
+    return f"if its labels stand between {mark!r}, write task.separator: {mark!r}"
+
+
+def _number_remedy(part: str, task: Task) -> str:
+    if part in task.labels:
+        return "the cells hold names, so leave task.values out"
+    other = {"from_0": ("from_1", str(len(task.labels))), "from_1": ("from_0", "0")}[str(task.values)]
+    if part == other[1]:
+        return (
+            f"if the file counts from {other[0][-1]}, write task.values: {other[0]}; else add the label to task.labels"
         )
-    return np.eye(len(task.labels), dtype=np.int8)[np.array(found, dtype=np.intp)]
+    return "mend the row, or add what is missing to task.labels"
+
+
+def _header_hint(table: Table, row: int, task: Task) -> str:
+    """Of .csv and .tsv files the first line is only ever a row where task.columns stands for the header."""
+    if task.columns is None or table.unit != "line" or table.numbers[row] != 1:
+        return ""
+    return "; if line 1 is a header, take task.columns out and name its columns in task.text and for the labels"
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
 
 
 def _shown(cell: str) -> str:
-    return "blank" if not cell.strip() else repr(cell if len(cell) <= 60 else cell[:57] + "...")
+    return repr(shown(cell)) if cell.strip() else "blank"
 
 
 def labelled(table: Table, task: Task) -> LabelledTexts:
@@ -90,7 +173,10 @@ def subset(rows: LabelledTexts, keep: NDArray[np.bool_]) -> LabelledTexts:
 
 
 def check_learnable(train: LabelledTexts) -> None:
-    """DataError if a label never holds in train: nothing could be learned about it."""
+    """DataError if a label never holds in train, or a target never varies: nothing could be learned about it."""
+    if train.is_regression:
+        check_varies(train)
+        return
     never = [label for label, count in zip(train.labels, train.targets.sum(axis=0), strict=True) if count == 0]
     if never:
         raise DataError(

@@ -33,7 +33,7 @@ Origin = FileSource | Unscored | HubSource | BuiltinSource
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each split comes from. validation: empty where it is split off train. tests: by name, headline first."""
+    """Where each split comes from. validation, tests: empty where they are split off train. tests: headline first."""
 
     train: tuple[Origin, ...]
     validation: tuple[Origin, ...]
@@ -81,12 +81,14 @@ def _folder(folder: Path, data: Data, labels: tuple[str, ...]) -> Layout:
             "--set data.dir=DIR"
         )
     train = _required(folder, "train", labels, asked=data.train)
-    test = _required(folder, "test", labels, asked=data.test)
+    test = _required(folder, "test", labels, asked=data.test) if data.test_share is None else ()
     validation = _present(folder, ("validation", "validation_rare"), labels)
     unlabeled: tuple[Origin, ...] = _present(folder, ("unlabeled",), ())
     kaggle = tuple(source for source in test if source.labels_path is not None)
     if data.test is None and not unlabeled:
         unlabeled = tuple(Unscored(source) for source in kaggle)
+    if data.test_share is not None:
+        return Layout(train, validation, unlabeled, {})
     rare = _present(folder, ("test_rare",), labels)
     tests: dict[str, tuple[Origin, ...]] = {"test_plus_rare": (*test, *rare), "test": test} if rare else {"test": test}
     return Layout(train, validation, unlabeled, tests)
@@ -97,7 +99,10 @@ def _required(folder: Path, name: str, labels: tuple[str, ...], *, asked: object
     found = _present(folder, (name,), labels)
     if not found and asked is None:
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:12]) or "nothing"
-        raise DataError(f"data.dir: no {name}.csv in {folder}, which holds {there}; put it there or set data.{name}")
+        instead = ", or take test rows from train: data.test_share" if name == "test" else ""
+        raise DataError(
+            f"data.dir: no {name}.csv in {folder}, which holds {there}; put it there or set data.{name}{instead}"
+        )
     return found
 
 

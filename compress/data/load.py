@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.data import synthetic
-from compress.data.labels import check_learnable, joined, label_columns, labelled, subset, targets_of, texts_of
-from compress.data.layout import FileSource, Origin, Unscored, file_source, layout_of
+from compress.data.labels import check_learnable, joined, labelled, named_columns, subset, targets_of, texts_of
+from compress.data.layout import FileSource, Layout, Origin, Unscored, file_source, layout_of
 from compress.data.overlap import without_overlap
 from compress.data.stratify import held_out
 from compress.data.tables import Table, read_table
@@ -24,13 +24,12 @@ def load_splits(data: Data, task: Task, seed: int) -> Splits:
 
     DataError names the file, the line and the next step where something is missing or is not what the recipe says.
     """
-    layout = layout_of(data, label_columns(task))
+    layout = layout_of(data, named_columns(task))
     read = {
         role: _labelled_rows(origins, task, seed) for role, origins in layout.roles() if origins and role != "unlabeled"
     }
     unlabeled = tuple(text for origin in layout.unlabeled for text in _texts(origin, task, seed))
-    train, validation, notes = _train_and_validation(read, data, seed)
-    tests = {name: read[f"test:{name}"].rows for name in layout.tests}
+    train, validation, tests, notes = _shared_out(read, layout, data, seed)
     notes = (*notes, *(note for part in read.values() for note in part.notes), *_origin_notes(layout.roles()))
     splits = Splits(train, validation, unlabeled, tests, tuple(dict.fromkeys(notes)))
     splits = replace(splits, notes=(*splits.notes, *_empty_texts(splits)))
@@ -46,23 +45,35 @@ def read_labelled(path: Path, task: Task) -> LabelledTexts:
 
 def read_labelled_with_notes(path: Path, task: Task) -> LabelledFile:
     """As read_labelled, and what a reader of the figures should know, e.g. how many rows marked -1 were dropped."""
-    return _file_rows(file_source(path, label_columns(task)), task)
+    return _file_rows(file_source(path, named_columns(task)), task)
 
 
-def _train_and_validation(
-    read: dict[str, LabelledFile], data: Data, seed: int
-) -> tuple[LabelledTexts, LabelledTexts, tuple[str, ...]]:
-    train = read["train"].rows
+def _shared_out(
+    read: dict[str, LabelledFile], layout: Layout, data: Data, seed: int
+) -> tuple[LabelledTexts, LabelledTexts, dict[str, LabelledTexts], tuple[str, ...]]:
+    """train, validation, tests, notes: what no file is there for is split off train, the test set first."""
+    train, notes = read["train"].rows, []
+    tests = {name: read[f"test:{name}"].rows for name in layout.tests}
+    if data.test_share is not None:
+        train, tests["test"], note = _split_off(train, data.test_share, "test", seed)
+        notes.append(note)
     if "validation" in read:
-        return train, read["validation"].rows, ()
-    held = held_out(train.targets, data.validation_share, seed)
+        return train, read["validation"].rows, tests, tuple(notes)
+    train, validation, note = _split_off(train, data.validation_share, "validation", seed)
+    return train, validation, tests, (*notes, note)
+
+
+def _split_off(rows: LabelledTexts, share: float, name: str, seed: int) -> tuple[LabelledTexts, LabelledTexts, str]:
+    """What stays, what goes, and a note. DataError where no row can go."""
+    held = held_out(rows.targets, share, seed)
     if not held.any():
         raise DataError(
-            f"data: {len(train)} train rows are too few to split {data.validation_share:.0%} off for validation; "
-            "name a validation file in data.validation"
+            f"data: {len(rows)} train rows are too few to split {share:.0%} off for {name}; name a {name} file in "
+            f"data.{name}"
         )
-    note = f"validation is {int(held.sum()):,} rows split off train by seed {seed}, stratified by rarest label"
-    return subset(train, ~held), subset(train, held), (note,)
+    how = "at random" if rows.is_regression else "stratified by rarest label"
+    note = f"{name} is {int(held.sum()):,} rows split off train by seed {seed}, {how}"
+    return subset(rows, ~held), subset(rows, held), note
 
 
 def _labelled_rows(origins: Sequence[Origin], task: Task, seed: int) -> LabelledFile:
@@ -75,7 +86,7 @@ def _origin_rows(origin: Origin, task: Task, seed: int) -> LabelledFile:
         case FileSource():
             return _file_rows(origin, task)
         case HubSource():
-            return LabelledFile(labelled(_hub_table(origin, task, (*task.text, *label_columns(task))), task))
+            return LabelledFile(labelled(_hub_table(origin, task, (*task.text, *task.label_columns)), task))
         case BuiltinSource():
             return LabelledFile(_builtin(origin, task, seed))
         case Unscored():
@@ -105,7 +116,7 @@ def _texts(origin: Origin, task: Task, seed: int) -> tuple[str, ...]:
     """The texts alone, for the transfer set."""
     match origin:
         case FileSource():
-            return texts_of(read_table(origin.path, task.text), task)
+            return texts_of(read_table(origin.path, task.text, unheaded=task.columns or ()), task)
         case Unscored():
             rows, unscored = _joined_by_id(origin.file, task)
             return subset(rows, unscored).texts
@@ -117,7 +128,8 @@ def _texts(origin: Origin, task: Task, seed: int) -> tuple[str, ...]:
 
 def _file_rows(source: FileSource, task: Task) -> LabelledFile:
     if source.labels_path is None:
-        return LabelledFile(labelled(read_table(source.path, (*task.text, *label_columns(task))), task))
+        wanted = (*task.text, *task.label_columns)
+        return LabelledFile(labelled(read_table(source.path, wanted, unheaded=task.columns or ()), task))
     rows, unscored = _joined_by_id(source, task)
     scored = subset(rows, ~unscored)
     if not len(scored):
@@ -133,8 +145,13 @@ def _joined_by_id(source: FileSource, task: Task) -> tuple[LabelledTexts, NDArra
     """Texts of one file with the labels of the other, in the order of the texts; and (N,) which rows carry -1."""
     if source.labels_path is None:
         raise DataError(f"{source.path}: has no labels file beside it")
+    if task.type == "regression":  # -1 is a number like any other there, and no mark
+        raise DataError(
+            f"{source.path}: has no column {task.labels[0]!r}; a regression reads its targets from the file with the "
+            f"texts, and not from {source.labels_path.name}"
+        )
     texts = read_table(source.path, ("id", *task.text))
-    labels = read_table(source.labels_path, ("id", *label_columns(task)))
+    labels = read_table(source.labels_path, ("id", *task.label_columns))
     where = _positions(labels)
     _positions(texts)
     for row, name in enumerate(texts.columns["id"]):

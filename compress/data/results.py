@@ -9,45 +9,53 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from compress.errors import DataError
+from compress.recipe.data import Task
 
-_DIGITS = 6  # of a probability, after the point
+Kind = Literal["probability", "decision", "prediction"]
+CLASSIFIED: tuple[Kind, ...] = ("probability", "decision")
+PREDICTED: tuple[Kind, ...] = ("prediction",)
+# a prediction may be of any size: as many digits as a float32 holds
+_FORMATS: dict[Kind, str] = {"probability": ".6f", "decision": "d", "prediction": ".7g"}
+
+
+def result_kinds(task: Task) -> tuple[Kind, ...]:
+    """What is written of each label: probability and decision, or of each target of a regression its prediction."""
+    return PREDICTED if task.type == "regression" else CLASSIFIED
 
 
 class ResultWriter(ABC):
-    """Takes results in the order of the rows. Columns: id if there is one, then probability and decision by label."""
+    """Takes results in the order of the rows. Columns: id if there is one, then LABEL_KIND by label."""
 
-    def __init__(self, out: IO[str], labels: tuple[str, ...], *, has_id: bool) -> None:
+    def __init__(self, out: IO[str], labels: tuple[str, ...], kinds: tuple[Kind, ...], *, has_id: bool) -> None:
         self._out = out
         self._labels = labels
+        self._kinds = kinds
         self._has_id = has_id
 
     @abstractmethod
-    def write(self, id: str | None, probabilities: Sequence[float], decisions: Sequence[int]) -> None:  # noqa: A002
-        """One row: (L,) probabilities in [0, 1] and (L,) decisions, 0 or 1. id is left out if the input has none."""
+    def write(self, id: str | None, *numbers: Sequence[float]) -> None:  # noqa: A002
+        """One row: (L,) numbers of each kind, in their order. id is left out if the input has none."""
 
-    def _cells(self, probabilities: Sequence[float], decisions: Sequence[int]) -> Iterator[tuple[str, float | int]]:
-        for label, probability, decision in zip(self._labels, probabilities, decisions, strict=True):
-            yield f"{label}_probability", round(float(probability), _DIGITS)
-            yield f"{label}_decision", int(decision)
+    def _cells(self, numbers: Sequence[Sequence[float]]) -> Iterator[tuple[str, str]]:
+        for label, *found in zip(self._labels, *numbers, strict=True):
+            for kind, number in zip(self._kinds, found, strict=True):
+                yield f"{label}_{kind}", format(int(number) if kind == "decision" else float(number), _FORMATS[kind])
 
 
 class _CsvWriter(ResultWriter):
     delimiter = ","
 
-    def __init__(self, out: IO[str], labels: tuple[str, ...], *, has_id: bool) -> None:
-        super().__init__(out, labels, has_id=has_id)
+    def __init__(self, out: IO[str], labels: tuple[str, ...], kinds: tuple[Kind, ...], *, has_id: bool) -> None:
+        super().__init__(out, labels, kinds, has_id=has_id)
         self._csv = csv.writer(out, delimiter=self.delimiter, lineterminator="\n")
-        names = [f"{label}_{what}" for label in labels for what in ("probability", "decision")]
+        names = [f"{label}_{kind}" for label in labels for kind in kinds]
         self._csv.writerow(["id", *names] if has_id else names)
 
-    def write(self, id: str | None, probabilities: Sequence[float], decisions: Sequence[int]) -> None:  # noqa: A002
-        cells = [
-            str(value) if isinstance(value, int) else f"{value:.{_DIGITS}f}"
-            for _, value in self._cells(probabilities, decisions)
-        ]
+    def write(self, id: str | None, *numbers: Sequence[float]) -> None:  # noqa: A002
+        cells = [text for _, text in self._cells(numbers)]
         self._csv.writerow([id or "", *cells] if self._has_id else cells)
 
 
@@ -56,9 +64,9 @@ class _TsvWriter(_CsvWriter):
 
 
 class _JsonWriter(ResultWriter):
-    def write(self, id: str | None, probabilities: Sequence[float], decisions: Sequence[int]) -> None:  # noqa: A002
+    def write(self, id: str | None, *numbers: Sequence[float]) -> None:  # noqa: A002
         named: dict[str, str | float | None] = {"id": id} if self._has_id else {}
-        row = {**named, **dict(self._cells(probabilities, decisions))}
+        row = {**named, **{name: json.loads(text) for name, text in self._cells(numbers)}}
         self._out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
@@ -77,24 +85,25 @@ def open_results(
     has_id: bool,
     source: Path | None = None,
     overwrite: bool = False,
+    kinds: tuple[Kind, ...] = CLASSIFIED,
 ) -> Iterator[ResultWriter]:
     """A writer to a file, or to standard output (None). CSV, or what the name says: .tsv or .jsonl. UTF-8 everywhere.
 
     The rows go to a neighbour of the file that takes its name at the end; after an error nothing is left. source: the
-    input. DataError if the output is the input, its folder is not there, it has content and overwrite is false, or its
-    suffix is another.
+    input. kinds: what is written of each label. DataError if the output is the input, its folder is not there, it has
+    content and overwrite is false, or its suffix is another.
     """
     if path is None:
-        yield _CsvWriter(_standard_output(), labels, has_id=has_id)
+        yield _CsvWriter(_standard_output(), labels, kinds, has_id=has_id)
         return
     kind = _writer(path)
     _check_output(path, source, overwrite=overwrite)
     if path.exists() and not path.is_file():  # a pipe or /dev/stdout: there is no name to take
         with path.open("w", encoding="utf-8", newline="") as out:
-            yield kind(out, labels, has_id=has_id)
+            yield kind(out, labels, kinds, has_id=has_id)
         return
     with _renamed_at_the_end(path) as out:
-        yield kind(out, labels, has_id=has_id)
+        yield kind(out, labels, kinds, has_id=has_id)
 
 
 def _standard_output() -> IO[str]:

@@ -5,8 +5,9 @@ The csv module, not pandas: it gives the line an error is on, keeps memory const
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import IO, TYPE_CHECKING
 
 from compress.errors import DataError, did_you_mean
@@ -14,6 +15,7 @@ from compress.errors import DataError, did_you_mean
 if TYPE_CHECKING:
     import _csv
 
+_SHOWN = 60  # characters of a name or a cell in a message
 MAX_CELL_CHARS = 2**26  # beyond it a quote was left open rather than a text that long written
 
 
@@ -40,18 +42,58 @@ def decoded(binary: IO[bytes], name: str) -> Iterator[str]:
         offset += len(line)
 
 
-def delimited(lines: Iterable[str], delimiter: str, name: str) -> tuple[tuple[str, ...], Iterator[Line]]:
-    """The columns of the header, and the rows below it; blank lines are passed over. DataError without a header."""
+def delimited(
+    lines: Iterable[str], delimiter: str, name: str, wanted: Iterable[str] = (), unheaded: tuple[str, ...] = ()
+) -> tuple[tuple[str, ...], Iterator[Line]]:
+    """The columns of the header, and the rows below it; blank lines are passed over.
+
+    unheaded: the columns of a file without a header, which is one whose first line does not name the wanted columns.
+    DataError without a first line.
+    """
     csv.field_size_limit(MAX_CELL_CHARS)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    header = next(_records(reader, name), None)
-    if header is None:
+    records = _records(csv.reader(lines, delimiter=delimiter, strict=True), name)
+    first = next(records, None)
+    if first is None:
         raise DataError(f"{name}: the file is empty; its first line must name the columns")
-    columns = tuple(column.strip() for column in header[1])
+    columns = tuple(column.strip() for column in first[1])
+    missing = [column for column in wanted if column not in columns]
+    if unheaded and missing:
+        # a header in other letters would pass for a row: a result too many, and all after it a line off
+        if len(columns) != len(unheaded) or _plain(columns) == _plain(unheaded):
+            raise _no_row(name, first[0], columns, missing, unheaded)
+        there = f"task.columns names {len(unheaded)}"
+        return unheaded, (_line(*record, unheaded, name, there) for record in chain([first], records))
     twice = next((column for column in columns if columns.count(column) > 1), None)
     if twice is not None:
         raise DataError(f"{name}, line 1: column {twice!r} occurs twice; rename one of them")
-    return columns, (_line(number, cells, columns, name) for number, cells in _records(reader, name))
+    return columns, (_line(*record, columns, name, f"the header has {len(columns)}") for record in records)
+
+
+def plain_records(lines: Iterable[str], delimiter: str, name: str) -> Iterator[list[str]]:
+    """The cells of every line, also of the first, whatever it is. DataError where one has more or fewer than it."""
+    csv.field_size_limit(MAX_CELL_CHARS)
+    width = None
+    for number, cells in _records(csv.reader(lines, delimiter=delimiter, strict=True), name):
+        width = len(cells) if width is None else width
+        if len(cells) != width:
+            raise DataError(
+                f"{name}, line {number}: {len(cells)} cells where the first line has {width}; "
+                "quote cells that hold the delimiter or a line end"
+            )
+        yield cells
+
+
+def _plain(names: Iterable[str]) -> set[str]:
+    """Names, small and capital letters aside."""
+    return {name.casefold() for name in names}
+
+
+def _no_row(name: str, number: int, cells: Sequence[str], missing: Sequence[str], unheaded: Sequence[str]) -> DataError:
+    """What is wrong with a first line that is neither a header nor as long as a row."""
+    return DataError(
+        f"{name}, line {number}: {len(cells)} cells, neither a row of {', '.join(unheaded)} (task.columns) nor a "
+        f"header that names {', '.join(missing)}{did_you_mean(missing[0], cells)}"
+    )
 
 
 def _records(reader: "_csv.Reader", name: str) -> Iterator[tuple[int, list[str]]]:
@@ -70,10 +112,10 @@ def _records(reader: "_csv.Reader", name: str) -> Iterator[tuple[int, list[str]]
             yield start, cells
 
 
-def _line(number: int, cells: list[str], columns: tuple[str, ...], name: str) -> Line:
+def _line(number: int, cells: list[str], columns: tuple[str, ...], name: str, there: str) -> Line:
     if len(cells) != len(columns):
         raise DataError(
-            f"{name}, line {number}: {len(cells)} cells where the header has {len(columns)}; "
+            f"{name}, line {number}: {len(cells)} cells where {there}; "
             "quote cells that hold the delimiter or a line end"
         )
     return Line(number, dict(zip(columns, cells, strict=True)))
@@ -121,10 +163,16 @@ def _check_surrogates(value: str, place: str) -> None:
         raise DataError(f"{place}: character {error.start} is half of a surrogate pair; mend the escape") from None
 
 
-def check_columns(wanted: Iterable[str], columns: Iterable[str], place: str) -> None:
-    """DataError that names the first column wanted and missing, those there are, and the likely one."""
+def check_columns(wanted: Iterable[str], columns: Iterable[str], place: str, remedy: str = "") -> None:
+    """DataError that names the first column wanted and missing, those there are, and the likely one, or the remedy."""
     there = list(columns)
     for column in wanted:
         if column not in there:
-            names = ", ".join(there) or "none"
-            raise DataError(f"{place}: no column {column!r}; it has {names}{did_you_mean(column, there)}")
+            names = ", ".join(shown(name) for name in there) or "none"
+            hint = did_you_mean(column, there) or (f"; {remedy}" if remedy else "")
+            raise DataError(f"{place}: no column {column!r}; it has {names}{hint}")
+
+
+def shown(text: str) -> str:
+    """A name or a cell as a message shows it: a long one is cut."""
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

@@ -16,6 +16,7 @@ from compress.errors import DataError, did_you_mean
 Format = Literal["csv", "tsv", "jsonl", "lines"]
 
 _BY_SUFFIX: dict[str, Format] = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl"}
+_NO_HEADER = "its first line must be a header; a file of plain texts, one a line, ends in another way, e.g. .txt"
 _SHOWN = 120  # characters of a header in a message
 _NOT_STREAMED = (".parquet", ".zip", ".gz", ".bz2", ".xz", ".zst", ".xlsx", ".json")
 
@@ -66,13 +67,15 @@ def open_rows(
     format: Format | None = None,  # noqa: A002
     *,
     named: bool = False,
+    unheaded: tuple[str, ...] = (),
 ) -> Rows:
     """Open a file, or standard input (None), and read its header; memory does not grow with the input.
 
     format: None goes by the suffix (.csv, .tsv, .jsonl; any other is one text a line, an empty line an empty text).
     On standard input: JSON lines where the first line is a JSON object, CSV or TSV where it is a header with the text
-    columns, else plain lines. Several text columns are joined with `join`. named: the user named the columns, so an
-    input that has none is a mistake. DataError on what cannot be read.
+    columns, TSV where it has a tab between each two of the unheaded columns, else plain lines. Several text columns are
+    joined with `join`. named: the user named the columns, so an input that has none is a mistake. unheaded: the columns
+    of CSV or TSV without a header. DataError on what cannot be read.
     """
     with ExitStack() as stack:
         name, binary = ("standard input", sys.stdin.buffer) if path is None else (str(path), _opened(path, stack))
@@ -81,11 +84,11 @@ def open_rows(
         if first is None:
             raise DataError(f"{name}: is empty; there is nothing to predict")
         chosen = format or (
-            _sniffed(first, text_columns) if path is None else _BY_SUFFIX.get(path.suffix.lower(), "lines")
+            _sniffed(first, text_columns, unheaded) if path is None else _BY_SUFFIX.get(path.suffix.lower(), "lines")
         )
         if named and chosen == "lines":
             raise _no_columns(first, path, text_columns)
-        rows, has_id = _rows(chain([first], lines), chosen, name, text_columns, join)
+        rows, has_id = _rows(chain([first], lines), chosen, name, text_columns, join, unheaded)
         return Rows(rows, stack.pop_all(), has_id=has_id)
 
 
@@ -100,7 +103,7 @@ def _opened(path: Path, stack: ExitStack) -> IO[bytes]:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
 
 
-def _sniffed(first: str, text_columns: tuple[str, ...]) -> Format:
+def _sniffed(first: str, text_columns: tuple[str, ...], unheaded: tuple[str, ...]) -> Format:
     """The format that the first line of standard input shows."""
     if first.lstrip().startswith("{"):
         try:
@@ -113,7 +116,8 @@ def _sniffed(first: str, text_columns: tuple[str, ...]) -> Format:
         cells = {cell.strip().strip('"') for cell in first.split(delimiter)}
         if cells.issuperset(text_columns):
             return name
-    return "lines"
+    # not so with commas: a text on a line of its own has as many by chance
+    return "tsv" if len(unheaded) > 1 and first.count("\t") == len(unheaded) - 1 else "lines"
 
 
 def _no_columns(first: str, path: Path | None, text_columns: tuple[str, ...]) -> DataError:
@@ -134,15 +138,20 @@ def _no_columns(first: str, path: Path | None, text_columns: tuple[str, ...]) ->
 
 
 def _rows(
-    lines: Iterator[str], chosen: Format, name: str, text_columns: tuple[str, ...], join: str
+    lines: Iterator[str],
+    chosen: Format,
+    name: str,
+    text_columns: tuple[str, ...],
+    join: str,
+    unheaded: tuple[str, ...],
 ) -> tuple[Iterator[Row], bool]:
     """The rows, and whether they have ids."""
     match chosen:
         case "lines":
             return (Row(line.removesuffix("\n").removesuffix("\r"), None) for line in lines), False
         case "csv" | "tsv":
-            columns, found = delimited(lines, "," if chosen == "csv" else "\t", name)
-            check_columns(text_columns, columns, name)
+            columns, found = delimited(lines, "," if chosen == "csv" else "\t", name, text_columns, unheaded)
+            check_columns(text_columns, columns, name, _NO_HEADER)
             return (_row(line, text_columns, join) for line in found), "id" in columns
         case "jsonl":
             return _json_rows(json_lines(lines, name), name, text_columns, join)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from compress.data.rows import Line, cell_text, check_columns, decoded, delimited, json_lines
+from compress.data.rows import Line, cell_text, check_columns, decoded, delimited, json_lines, plain_records
 from compress.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+_NO_HEADER = "if its first line is no header but a row, name its columns in task.columns"
 _ENCRYPTED = 0x1  # the bit of a zip member's flags
 
 
@@ -41,8 +42,13 @@ def kind_of(path: Path) -> str:
     return suffix.lower()
 
 
-def read_table(path: Path, wanted: Iterable[str], optional: Iterable[str] = ()) -> Table:
-    """The wanted columns of a file, and the optional ones it has. DataError on anything that cannot be read."""
+def read_table(
+    path: Path, wanted: Iterable[str], optional: Iterable[str] = (), unheaded: tuple[str, ...] = ()
+) -> Table:
+    """The wanted columns of a file, and the optional ones it has. DataError on anything that cannot be read.
+
+    unheaded: the columns of a .csv or .tsv file without a header line.
+    """
     kind = kind_of(path)
     wanted, optional = tuple(dict.fromkeys(wanted)), tuple(optional)
     if kind == ".parquet":
@@ -51,8 +57,8 @@ def read_table(path: Path, wanted: Iterable[str], optional: Iterable[str] = ()) 
         lines = decoded(binary, str(path))
         if kind == ".jsonl":
             return _from_rows(str(path), json_lines(lines, str(path)), wanted, optional, named_in_rows=True)
-        columns, rows = delimited(lines, "\t" if kind == ".tsv" else ",", str(path))
-        check_columns(wanted, columns, str(path))
+        columns, rows = delimited(lines, "\t" if kind == ".tsv" else ",", str(path), wanted, unheaded)
+        check_columns(wanted, columns, str(path), _NO_HEADER)
         return _from_rows(str(path), rows, wanted, tuple(set(optional) & set(columns)), named_in_rows=False)
 
 
@@ -67,6 +73,16 @@ def columns_of(path: Path) -> tuple[str, ...]:
             first = next(json_lines(lines, str(path)), None)
             return () if first is None else tuple(first.cells)
         return delimited(lines, "\t" if kind == ".tsv" else ",", str(path))[0]
+
+
+def read_cells(path: Path) -> tuple[tuple[str, ...], ...]:
+    """Every column of a .csv or .tsv file, the first line's cells with the others. DataError as for read_table."""
+    with _opened(path) as binary:
+        lines = decoded(binary, str(path))
+        rows = list(plain_records(lines, "\t" if kind_of(path) == ".tsv" else ",", str(path)))
+    if not rows:
+        raise DataError(f"{path}: the file has no rows; at least one is needed")
+    return tuple(zip(*rows, strict=True))
 
 
 @contextmanager
@@ -133,6 +149,21 @@ def _parquet_columns(binary: IO[bytes], path: Path) -> tuple[str, ...]:
 
     with _parquet_errors(path):
         return tuple(pyarrow.parquet.read_schema(binary).names)
+
+
+def simple_columns(path: Path) -> tuple[str, ...]:
+    """The file's columns of one text, number or true/false a row: what read_table takes. DataError as for it."""
+    if kind_of(path) != ".parquet":
+        return columns_of(path)
+    import pyarrow.parquet
+    from pyarrow import types
+
+    with _opened(path) as binary, _parquet_errors(path):
+        schema = pyarrow.parquet.read_schema(binary)
+    of = {field.name: field.type.value_type if types.is_dictionary(field.type) else field.type for field in schema}
+    numbers = (types.is_integer, types.is_floating, types.is_boolean)
+    texts = (types.is_string, types.is_large_string, types.is_null)
+    return tuple(name for name, kind in of.items() if any(fits(kind) for fits in (*numbers, *texts)))
 
 
 @contextmanager

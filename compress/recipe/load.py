@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from compress.errors import RecipeError, did_you_mean
+from compress.recipe.fits_task import check_regression
 from compress.recipe.follows import check_stages
 from compress.recipe.recipe import Recipe
 from compress.recipe.source import Document, parse, parse_value
@@ -170,6 +171,9 @@ def _validate(data: dict[str, Any], document: Document, problems: list[str]) -> 
         problems.append(_say(document, ("stages", index, key), text, data))
 
     filled = check_stages(items, parsed, baselines, report)
+    task = data.get("task")
+    if isinstance(task, dict) and task.get("type") == "regression":
+        check_regression(parsed, report)
     return None if recipe is None or problems else recipe.model_copy(update={"stages": tuple(filled)})
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from compress.recipe.data import Name
+from compress.recipe.long_text import ReadsTexts
 from compress.recipe.model import Section, plain_name
 
 # no dot: `--set stages.ID.KEY` could not tell where the id ends
@@ -31,8 +32,9 @@ class Training(StageSection):
     """Settings of every training. AdamW, linear decay after a warm-up over the share `warmup` of the steps.
 
     precision: auto is bf16 where a short trial finds it faster, else fp32. early_stopping: stop after so many epochs
-    without a better validation macro ROC-AUC and keep the best epoch's weights; null trains every epoch and keeps the
-    last. batch_size is in texts; batches hold texts of like length and are padded to their longest only.
+    without a better validation macro ROC-AUC (of a regression, R²) and keep the best epoch's weights; null trains every
+    epoch and keeps the last. batch_size is in texts; batches hold texts of like length and are padded to their longest
+    only.
     """
 
     epochs: Annotated[float, Field(gt=0, le=1000)] = 3.0
@@ -44,7 +46,7 @@ class Training(StageSection):
     early_stopping: Positive | None = None
 
 
-class Load(StageSection):
+class Load(StageSection, ReadsTexts):
     """A classifier that is already fine-tuned: hub id, folder, `package:NAME/PATH` or an artifact's folder.
 
     labels maps its label names to the task's; by default they are matched by name.
@@ -66,7 +68,7 @@ class WordPiece(Section):
     lowercase: bool = True
 
 
-class TinyEncoder(Section):
+class TinyEncoder(ReadsTexts):
     """A BERT-shaped transformer from scratch. ffn: width of the feed-forward layer, by default 4 x width."""
 
     layers: Positive
@@ -102,7 +104,7 @@ class FromPretrained(Section):
     attention_dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
 
 
-class Finetune(Training, FromPretrained):
+class Finetune(Training, FromPretrained, ReadsTexts):
     """Fine-tunes a pretrained encoder: hub id, folder or `package:NAME/PATH`.
 
     encoder may also be the shape of a small transformer, which is then trained from scratch. pos_weight: weight of a
@@ -129,7 +131,7 @@ class Tfidf(StageSection):
     features: Literal["words", "words_chars"] = "words"
 
 
-class PretrainedStudent(FromPretrained):
+class PretrainedStudent(FromPretrained, ReadsTexts):
     """A pretrained encoder (hub id, folder or `package:NAME/PATH`) with its own tokenizer."""
 
     encoder: Name

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from compress.artifact import Artifact, Floats
-from compress.batches import run_in_batches
+from compress.artifact import DECISION, SCALING, Artifact, Floats
+from compress.batches import text_logits
 from compress.environment import check_onnxruntime
 from compress.runtime.base import Device, LogitsPredictor
 from compress.tokenizer import Batch, copy_tokenizer, open_tokenizer
@@ -22,15 +22,14 @@ class OnnxPredictor(LogitsPredictor):
     def __init__(self, artifact: Artifact, device: Device, threads: int) -> None:
         super().__init__(artifact)
         self.threads = threads
-        self.tokenizer = open_tokenizer(artifact.path, artifact.manifest.token_limit)
+        self.tokenizer = open_tokenizer(artifact.path, artifact.manifest.token_limit, artifact.manifest.long_text)
         self.session = open_session(str(artifact.path / "model.onnx"), device, threads)
         # a session asked for CUDA falls back to the CPU without a word
         self.device = "cuda" if "CUDAExecutionProvider" in self.session.get_providers() else "cpu"
 
     def predict_logits(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Floats:
         """Raw logits, float32 (N, L)."""
-        tokens = self.tokenizer.encode(texts, self.threads)
-        return run_in_batches(self._run, tokens, self.tokenizer, len(self.labels), progress)
+        return text_logits(self._run, texts, self.tokenizer, len(self.labels), self.threads, progress)
 
     def _run(self, batch: Batch) -> Floats:
         return run_session(self.session, batch)
@@ -39,8 +38,9 @@ class OnnxPredictor(LogitsPredictor):
 def inherit(parent: Path, folder: Path) -> None:
     """Copies into `folder` what an ONNX artifact takes over: all but the weights."""
     copy_tokenizer(parent, folder)
-    for name in ("config.json", "decision.json"):
-        shutil.copyfile(parent / name, folder / name)
+    for name in ("config.json", DECISION, SCALING):
+        if (parent / name).exists():
+            shutil.copyfile(parent / name, folder / name)
 
 
 def run_session(session: Any, batch: Batch) -> Floats:

@@ -8,7 +8,9 @@ import numpy as np
 
 from compress.artifact import Artifact, Floats
 from compress.runtime.base import LogitsPredictor
-from eval.baseline import TermBlock, TfidfModel
+from eval.baseline import TfidfModel
+from eval.ridge import TfidfRegression
+from eval.terms import TermBlock
 
 _TERMS, _WEIGHTS = "terms.json", "model.safetensors"
 _CHUNK = 256
@@ -26,16 +28,18 @@ class TfidfPredictor(LogitsPredictor):
         self.model = load_tfidf(artifact.path)
 
     def predict_logits(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Floats:
-        """Raw logits, float32 (N, L)."""
+        """Raw logits, float32 (N, L); of a regression, values."""
+        model = self.model
+        score = model.predict_values if isinstance(model, TfidfRegression) else model.predict_logits
         parts = []
         for start in range(0, len(texts), _CHUNK):
-            parts.append(self.model.predict_logits(texts[start : start + _CHUNK]))
+            parts.append(score(texts[start : start + _CHUNK]))
             if progress is not None:
                 progress(min(start + _CHUNK, len(texts)), len(texts))
         return np.concatenate(parts) if parts else np.zeros((0, len(self.labels)), np.float32)
 
 
-def save_tfidf(model: TfidfModel, folder: Path) -> None:
+def save_tfidf(model: TfidfModel | TfidfRegression, folder: Path) -> None:
     """Writes the model's terms and arrays into `folder`."""
     from safetensors.numpy import save_file
 
@@ -43,13 +47,19 @@ def save_tfidf(model: TfidfModel, folder: Path) -> None:
         {"analyzer": block.analyzer, "ngram_range": block.ngram_range, "vocabulary": block.vocabulary}
         for block in model.blocks
     ]
-    facts = {"labels": model.labels, "single_label": model.single_label, "chosen_c": model.chosen_c, "blocks": blocks}
+    facts = {"labels": model.labels, **_choices(model), "blocks": blocks}
     (folder / _TERMS).write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
     arrays = {f"idf.{index}": block.idf for index, block in enumerate(model.blocks)}
     save_file({"weights": model.weights, "bias": model.bias, **arrays}, str(folder / _WEIGHTS))
 
 
-def load_tfidf(folder: Path) -> TfidfModel:
+def _choices(model: TfidfModel | TfidfRegression) -> dict[str, object]:
+    if isinstance(model, TfidfRegression):
+        return {"chosen_alpha": model.chosen_alpha}
+    return {"single_label": model.single_label, "chosen_c": model.chosen_c}
+
+
+def load_tfidf(folder: Path) -> TfidfModel | TfidfRegression:
     """Reads what save_tfidf wrote."""
     from safetensors.numpy import load_file
 
@@ -59,6 +69,7 @@ def load_tfidf(folder: Path) -> TfidfModel:
         TermBlock(item["analyzer"], tuple(item["ngram_range"]), tuple(item["vocabulary"]), arrays[f"idf.{index}"])
         for index, item in enumerate(facts["blocks"])
     )
-    return TfidfModel(
-        tuple(facts["labels"]), facts["single_label"], blocks, arrays["weights"], arrays["bias"], facts["chosen_c"]
-    )
+    labels, weights, bias = tuple(facts["labels"]), arrays["weights"], arrays["bias"]
+    if "chosen_alpha" in facts:
+        return TfidfRegression(labels, blocks, weights, bias, facts["chosen_alpha"])
+    return TfidfModel(labels, facts["single_label"], blocks, weights, bias, facts["chosen_c"])

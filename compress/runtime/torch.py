@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import torch
 
 from compress.artifact import Artifact, Floats
-from compress.batches import run_in_batches
+from compress.batches import text_logits
 from compress.classifier import forward
 from compress.encoder import load_classifier
 from compress.runtime.base import Device, LogitsPredictor
-from compress.tokenizer import open_tokenizer
+from compress.tokenizer import Batch, open_tokenizer
 
 
 class TorchPredictor(LogitsPredictor):
@@ -21,7 +21,7 @@ class TorchPredictor(LogitsPredictor):
         super().__init__(artifact)
         self.device = device if torch.cuda.is_available() else "cpu"
         self.threads = threads
-        self.tokenizer = open_tokenizer(artifact.path, artifact.manifest.token_limit)
+        self.tokenizer = open_tokenizer(artifact.path, artifact.manifest.token_limit, artifact.manifest.long_text)
         self.model = load_classifier(artifact.path).to(self.device)
 
     def predict_logits(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Floats:
@@ -29,7 +29,7 @@ class TorchPredictor(LogitsPredictor):
         # torch's thread count is the process's; another predictor may have set its own
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
-        tokens = self.tokenizer.encode(texts, self.threads)
-        return run_in_batches(
-            lambda batch: forward(self.model, batch, self.device), tokens, self.tokenizer, len(self.labels), progress
-        )
+        return text_logits(self._run, texts, self.tokenizer, len(self.labels), self.threads, progress)
+
+    def _run(self, batch: Batch) -> Floats:
+        return forward(self.model, batch, self.device)

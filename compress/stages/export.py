@@ -13,15 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from compress.artifact import Artifact, Floats
-from compress.batches import run_in_batches
+from compress.batches import text_logits
 from compress.classifier import Classifier, forward
 from compress.context import Context
 from compress.encoder import load_classifier
 from compress.errors import ParityError
 from compress.inputs import Inputs, Made
+from compress.pieces import TokenIds
+from compress.products import plain_products
 from compress.recipe.stages import Export
 from compress.runtime.onnx import inherit, open_session, run_session
-from compress.tokenizer import Batch, TokenIds, Tokenizer, open_tokenizer
+from compress.tokenizer import Batch, Tokenizer, open_tokenizer
 
 TOLERANCE = 1e-4
 PARITY_TEXTS = 200
@@ -29,11 +31,11 @@ _SAMPLE = ("a first text of some length, so that no axis is fixed at one", "a se
 
 
 def run(config: Export, inputs: Inputs, context: Context, folder: Path) -> Made:
-    """Exports the parent; raises ParityError if probabilities move by more than 1e-4."""
+    """Exports the parent; raises ParityError if probabilities (or outputs) move by more than 1e-4."""
     parent = inputs.followed()
-    max_tokens = parent.manifest.token_limit
+    max_tokens, long_text = parent.manifest.token_limit, parent.manifest.long_text
     inherit(parent.path, folder)
-    tokenizer = open_tokenizer(folder, max_tokens)
+    tokenizer = open_tokenizer(folder, max_tokens, long_text)
     context.progress(f"{config.id}: tracing", 0, 2)
     # eager attention is the one form every architecture has and every exporter knows
     model = load_classifier(parent.path, attention="eager")
@@ -41,7 +43,7 @@ def run(config: Export, inputs: Inputs, context: Context, folder: Path) -> Made:
     context.progress(f"{config.id}: comparing with torch", 1, 2)
     note = _check_parity(parent, folder, tokenizer, inputs)
     context.progress(f"{config.id}: comparing with torch", 2, 2)
-    return Made("onnx", max_tokens, notes=(exporter, note))
+    return Made("onnx", max_tokens, notes=(exporter, note), long_text=long_text)
 
 
 def write_onnx(model: Classifier, batch: Batch, path: Path) -> str:
@@ -91,10 +93,13 @@ def _export_dynamo(model: nn.Module, inputs: dict[str, Tensor], path: Path) -> N
     config = OnnxConfig(dynamic=True, dynamic_shapes=dict.fromkeys(inputs, axes))
     exported = OnnxExporter().export(model, inputs, config=config)
     _tidy(exported.program)
+    plain_products(exported.program)
     onnx_ir.save(exported.program, str(path))
 
 
 def _export_traced(model: nn.Module, inputs: dict[str, Tensor], path: Path) -> None:
+    import onnx_ir
+
     axes = {name: {0: "batch", 1: "sequence"} for name in inputs} | {"logits": {0: "batch"}}
     torch.onnx.export(
         model,
@@ -106,6 +111,9 @@ def _export_traced(model: nn.Module, inputs: dict[str, Tensor], path: Path) -> N
         opset_version=17,
         dynamo=False,
     )
+    program = onnx_ir.load(str(path))
+    plain_products(program)
+    onnx_ir.save(program, str(path))
 
 
 def _tidy(program: Any) -> None:
@@ -134,12 +142,13 @@ def _sample(tokenizer: Tokenizer) -> list[TokenIds]:
 def _check_parity(parent: Artifact, folder: Path, tokenizer: Tokenizer, inputs: Inputs) -> str:
     """Raises ParityError, or returns a note with the largest difference found."""
     texts = inputs.splits().validation.texts[:PARITY_TEXTS]
-    tokens = tokenizer.encode(texts)
     labels = len(inputs.task.labels)
     model = load_classifier(parent.path)
-    torch_logits = run_in_batches(lambda batch: forward(model, batch, "cpu"), tokens, tokenizer, labels)
+    torch_logits = text_logits(lambda batch: forward(model, batch, "cpu"), texts, tokenizer, labels)
     session = open_session(str(folder / "model.onnx"), "cpu", 0)
-    onnx_logits = run_in_batches(lambda batch: run_session(session, batch), tokens, tokenizer, labels)
+    onnx_logits = text_logits(lambda batch: run_session(session, batch), texts, tokenizer, labels)
+    if inputs.task.type == "regression":
+        return compare_outputs(torch_logits, onnx_logits)
     decision = parent.decision()
     before, after = (decision.probabilities(logits, inputs.task) for logits in (torch_logits, onnx_logits))
     return compare(before, after, decision.thresholds)
@@ -164,6 +173,22 @@ def compare(before: Floats, after: Floats, thresholds: tuple[float, ...] | None)
     return (
         f"ONNX equals torch on {len(before)} validation texts: probabilities within {largest:.1e}, no decision flipped"
     )
+
+
+def compare_outputs(before: Floats, after: Floats) -> str:
+    """A note with the largest difference of a regression's outputs (N, L), of which 1 is a deviation of the target.
+
+    Where a target's outputs go beyond 1 it is a share of the largest: those of a loaded model are values of any size.
+    Raises ParityError where it exceeds 1e-4.
+    """
+    sizes = np.maximum(1, np.abs(before).max(axis=0)) if before.size else np.ones(before.shape[1], np.float32)
+    largest = float((np.abs(before - after) / sizes).max()) if before.size else 0.0
+    if not largest <= TOLERANCE:
+        raise ParityError(
+            f"the ONNX model's outputs differ from torch's by up to {largest:.2e} of the largest on {len(before)} "
+            f"validation texts (at most {TOLERANCE:.0e} is allowed). Nothing was kept."
+        )
+    return f"ONNX equals torch on {len(before)} validation texts: outputs within {largest:.1e} of the largest"
 
 
 def _flipped(before: Floats, after: Floats, thresholds: tuple[float, ...] | None) -> int:

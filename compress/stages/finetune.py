@@ -7,6 +7,7 @@ import torch
 from compress.context import Context
 from compress.inputs import Inputs, Made
 from compress.pretrained import pin_notes
+from compress.recipe.long_text import TRUNCATE
 from compress.recipe.stages import Finetune, TinyEncoder
 from compress.train.build import Built, build_from_scratch, build_on_pretrained
 from compress.train.finish import save_decided, validation_score
@@ -17,20 +18,21 @@ from compress.train.losses import positive_weights
 
 def run(config: Finetune, inputs: Inputs, context: Context, folder: Path) -> Made:
     """Trains on train, fits the decision on validation."""
-    validation = inputs.splits().validation
     torch.manual_seed(context.seed)
     built = _build(config, inputs, folder)
     model, tokenizer = built.model, built.tokenizer
     examples = labelled_examples(tokenizer, inputs)
     weights = positive_weights(torch.from_numpy(examples.targets), config.pos_weight)
-    score = validation_score(model, tokenizer, validation, context.device, config)
+    score = validation_score(model, tokenizer, inputs, context.device, config)
     train(model, examples, tokenizer, config, labelling_loss(inputs.task, weights), context, score)
-    save_decided(model, tokenizer, validation, inputs.task, context.device, folder, config)
+    save_decided(model, tokenizer, inputs, context.device, folder, config)
     notes = pin_notes(config.encoder, config.revision) if isinstance(config.encoder, str) else ()
-    return Made("torch", tokenizer.max_tokens, notes=notes)
+    return Made("torch", tokenizer.max_tokens, notes=notes, long_text=tokenizer.long_text)
 
 
 def _build(config: Finetune, inputs: Inputs, folder: Path) -> Built:
-    if isinstance(config.encoder, TinyEncoder):
-        return build_from_scratch(config.encoder, inputs, folder, config.encoder.max_tokens or config.max_tokens)
-    return build_on_pretrained(config.encoder, config, inputs.task, folder, config.max_tokens)
+    shape, long_text = config.encoder, config.long_texts(TRUNCATE)
+    if isinstance(shape, TinyEncoder):
+        max_tokens = shape.max_tokens or config.max_tokens
+        return build_from_scratch(shape, inputs, folder, max_tokens, shape.long_texts(long_text))
+    return build_on_pretrained(shape, config, inputs.task, folder, config.max_tokens, long_text)

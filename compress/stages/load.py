@@ -22,7 +22,9 @@ from compress.errors import ArtifactError, EncoderError, did_you_mean
 from compress.inputs import Inputs, Made
 from compress.pretrained import find_pretrained, pin_notes
 from compress.recipe.data import Task
+from compress.recipe.long_text import TRUNCATE, LongText
 from compress.recipe.stages import Load
+from compress.scaling import Scaling
 from compress.tokenizer import read_pretrained_tokenizer, save_pretrained_tokenizer
 from compress.train.finish import save_decided
 
@@ -33,9 +35,10 @@ def run(config: Load, inputs: Inputs, context: Context, folder: Path) -> Made:
     """Opens the classifier, puts its labels into the task's order and fits the decision."""
     source = _look(config, inputs.task)
     model = _from_artifact(source, inputs.task) if source.ours else _from_transformers(source, inputs.task)
-    tokenizer = save_pretrained_tokenizer(source.folder, folder, source.max_tokens)
-    save_decided(model, tokenizer, inputs.splits().validation, inputs.task, context.device, folder, config)
-    return Made("torch", source.max_tokens, notes=pin_notes(config.model, config.revision))
+    tokenizer = save_pretrained_tokenizer(source.folder, folder, source.max_tokens, source.long_text)
+    save_decided(model, tokenizer, inputs, context.device, folder, config, source.scaling)
+    notes = pin_notes(config.model, config.revision)
+    return Made("torch", source.max_tokens, notes=notes, long_text=source.long_text)
 
 
 def check_load(config: Load, task: Task) -> int:
@@ -54,12 +57,17 @@ def check_load(config: Load, task: Task) -> int:
 
 @dataclass(frozen=True)
 class _Source:
-    """A classifier that fits the task. ours: an artifact of this project. order: its output for each of our labels."""
+    """A classifier that fits the task. ours: an artifact of this project. order: its output for each of our labels.
+
+    scaling: of a regression, in our order; None of a classifier.
+    """
 
     pretrained: Pretrained
     ours: bool
     order: tuple[int, ...]
     max_tokens: int
+    long_text: LongText
+    scaling: Scaling | None
 
     @property
     def folder(self) -> Path:
@@ -72,9 +80,22 @@ def _look(config: Load, task: Task) -> _Source:
     if (folder / MANIFEST).is_file():
         return _look_at_artifact(folder, config, task)
     pretrained = open_pretrained(folder)
+    _check_kind(pretrained, config, task)
     order = _order(stored_labels(pretrained.config), config, task)
     max_tokens = config.max_tokens or min(_DEFAULT_TOKENS, pretrained.max_positions or _DEFAULT_TOKENS)
-    return _Source(pretrained, False, order, max_tokens)
+    # what transformers calls a regression was trained on the values themselves
+    scaling = Scaling.none(len(task.labels)) if task.type == "regression" else None
+    return _Source(pretrained, False, order, max_tokens, config.long_texts(TRUNCATE), scaling)
+
+
+def _check_kind(pretrained: Pretrained, config: Load, task: Task) -> None:
+    """Outputs that are values would pass for logits, and the other way round, without a word."""
+    says = getattr(pretrained.config, "problem_type", None)
+    if says is not None and (says == "regression") != (task.type == "regression"):
+        raise EncoderError(
+            f"stages.{config.id}.model: {config.model} was trained for {says}, as its config.json says; the task is "
+            f"{task.type}."
+        )
 
 
 def _refuse_other_formats(folder: Path, config: Load) -> None:
@@ -90,13 +111,16 @@ def _refuse_other_formats(folder: Path, config: Load) -> None:
 
 
 def _look_at_artifact(folder: Path, config: Load, task: Task) -> _Source:
-    manifest = open_artifact(folder).manifest
+    artifact = open_artifact(folder)
+    manifest = artifact.manifest
     if manifest.task.type != task.type:
         raise EncoderError(
             f"stages.{config.id}.model: {folder} was trained for {manifest.task.type}, the task is {task.type}."
         )
     order = _order(manifest.labels, config, task)
-    return _Source(open_pretrained(folder), True, order, config.max_tokens or manifest.max_tokens or _DEFAULT_TOKENS)
+    max_tokens = config.max_tokens or manifest.max_tokens or _DEFAULT_TOKENS
+    scaling = artifact.scaling().ordered(order) if task.type == "regression" else None
+    return _Source(open_pretrained(folder), True, order, max_tokens, config.long_texts(manifest.long_text), scaling)
 
 
 def _from_artifact(source: _Source, task: Task) -> Classifier:

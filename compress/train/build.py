@@ -17,6 +17,7 @@ from compress.encoder import (
 from compress.inputs import Inputs
 from compress.pretrained import find_pretrained
 from compress.recipe.data import Task
+from compress.recipe.long_text import LongText
 from compress.recipe.stages import FromPretrained, TinyEncoder
 from compress.tokenizer import Tokenizer, read_pretrained_tokenizer, save_pretrained_tokenizer, train_wordpiece
 
@@ -29,7 +30,9 @@ class Built:
     tokenizer: Tokenizer
 
 
-def build_on_pretrained(name: str, config: FromPretrained, task: Task, folder: Path, max_tokens: int) -> Built:
+def build_on_pretrained(
+    name: str, config: FromPretrained, task: Task, folder: Path, max_tokens: int, long_text: LongText
+) -> Built:
     """The encoder `name` with a fresh head, and its tokenizer copied into `folder`."""
     source = _source(name, config)
     with tempfile.TemporaryDirectory() as scratch:
@@ -37,12 +40,14 @@ def build_on_pretrained(name: str, config: FromPretrained, task: Task, folder: P
         if config.attention_dropout is not None:
             set_attention_dropout(encoder.config, config.attention_dropout)
         model = build_classifier(encoder, task, config.pooling, max_tokens)
-    return Built(model, save_pretrained_tokenizer(source.folder, folder, max_tokens))
+    return Built(model, save_pretrained_tokenizer(source.folder, folder, max_tokens, long_text))
 
 
 def check_pretrained(name: str, config: FromPretrained, max_tokens: int) -> None:
     """Raises EncoderError where build_on_pretrained could not; reads configuration and tokenizer, not the weights."""
     source = _source(name, config)
+    if config.attention_dropout is not None:
+        set_attention_dropout(source.config, config.attention_dropout)
     check_usable(source, config.pooling, max_tokens)
     if config.convert:
         check_convertible(source.folder)
@@ -61,11 +66,12 @@ def _source(name: str, config: FromPretrained) -> Pretrained:
     return open_pretrained(find_pretrained(name, config.revision, config.sha256))
 
 
-def build_from_scratch(shape: TinyEncoder, inputs: Inputs, folder: Path, max_tokens: int) -> Built:
+def build_from_scratch(shape: TinyEncoder, inputs: Inputs, folder: Path, max_tokens: int, long_text: LongText) -> Built:
     """Trains the vocabulary on train and unlabeled; the weights are random, by torch's seed."""
     splits = inputs.splits()
     texts = (*splits.train.texts, *splits.unlabeled)
-    tokenizer = train_wordpiece(texts, shape.tokenizer.size, shape.tokenizer.lowercase, folder, max_tokens)
+    wanted = shape.tokenizer
+    tokenizer = train_wordpiece(texts, wanted.size, wanted.lowercase, folder, max_tokens, long_text)
     model = build_tiny(
         inputs.task,
         tokenizer.vocabulary_size,

@@ -1,4 +1,4 @@
-"""How every training stage ends: logits on validation, the decision fitted on them, the artifact's files."""
+"""How every training stage ends: logits on validation, the decision fitted on them (or the scale), the files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,40 +6,44 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.batches import run_in_batches
+from compress.artifact import save_readout
+from compress.batches import text_logits
 from compress.classifier import Classifier, forward
 from compress.encoder import save_classifier
 from compress.errors import EncoderError, TrainingError
-from compress.recipe.data import Task
+from compress.inputs import Inputs
 from compress.recipe.stages import StageSection, Training
+from compress.scaling import Scaling
 from compress.tokenizer import Tokenizer
 from compress.train.decision import fit_decision
-from eval.contract import LabelledTexts
-from eval.metrics import roc_auc
+from eval.metrics import macro, roc_auc
+from eval.regression import r2
 
 
 def model_logits(
     model: Classifier, tokenizer: Tokenizer, texts: tuple[str, ...], labels: int, device: str
 ) -> NDArray[np.float32]:
     """fp32 logits (N, L) of a torch classifier in evaluation mode."""
-    tokens = tokenizer.encode(texts)
-    return run_in_batches(lambda batch: forward(model, batch, device), tokens, tokenizer, labels)
+    return text_logits(lambda batch: forward(model, batch, device), texts, tokenizer, labels)
 
 
 def validation_score(
-    model: Classifier, tokenizer: Tokenizer, validation: LabelledTexts, device: str, stage: StageSection
+    model: Classifier, tokenizer: Tokenizer, inputs: Inputs, device: str, stage: StageSection
 ) -> Callable[[], float]:
-    """A function that gives the macro ROC-AUC of the model, as it then is, over the labels where it is defined.
+    """A function that gives the macro ROC-AUC (of a regression, R²) of the model, as it then is, on validation.
 
-    It raises TrainingError where the model gives no finite logits.
+    It is the mean over the labels where it is defined. It raises TrainingError where the model gives no finite logits.
     """
+    validation, scaling = inputs.splits().validation, inputs.scaling()
 
     def score() -> float:
         logits = model_logits(model, tokenizer, validation.texts, len(validation.labels), device)
         _check_finite(logits, stage)
-        values = [roc_auc(validation.targets[:, i], logits[:, i]) for i in range(len(validation.labels))]
-        defined = [value for value in values if value is not None]
-        return float(np.mean(defined)) if defined else 0.0
+        if scaling is None:
+            found = macro(roc_auc, validation.targets, logits)
+        else:
+            found = macro(r2, scaling.outputs(validation.targets), logits)
+        return 0.0 if found is None else found
 
     return score
 
@@ -47,25 +51,26 @@ def validation_score(
 def save_decided(
     model: Classifier,
     tokenizer: Tokenizer,
-    validation: LabelledTexts,
-    task: Task,
+    inputs: Inputs,
     device: str,
     folder: Path,
     stage: StageSection,
+    scaling: Scaling | None = None,
 ) -> None:
-    """Writes the classifier and its decision into `folder`, where its tokenizer is already.
+    """Writes the classifier and its decision into `folder`, where its tokenizer is already; of a regression its scale.
 
-    Raises TrainingError, and writes nothing, where the model gives no finite logits on validation.
+    scaling: of a regression that was trained elsewhere, on a scale of its own. Raises TrainingError, and writes
+    nothing, where the model gives no finite logits on validation.
     """
+    validation, task = inputs.splits().validation, inputs.task
     logits = model_logits(model.to(device), tokenizer, validation.texts, len(task.labels), device)
     _check_finite(logits, stage)
     save_classifier(model, folder)
-    decision = fit_decision(logits, validation, task)
-    (folder / "decision.json").write_text(decision.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    save_readout(scaling or inputs.scaling() or fit_decision(logits, validation, task), folder)
 
 
 def _check_finite(logits: NDArray[np.float32], stage: StageSection) -> None:
-    """Raises where a logit is infinite or undefined: no decision can be fitted on it, and argmax would hide it."""
+    """Raises where a logit is infinite or undefined: nothing can be fitted on it, and argmax would hide it."""
     bad = int((~np.isfinite(logits)).any(axis=1).sum())
     if not bad:
         return

@@ -6,7 +6,7 @@ Every training of the project is one call of `train`.
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,15 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerContr
 from compress.artifact import write_whole
 from compress.batches import LengthBatches
 from compress.context import Context
+from compress.pieces import Pieces
 from compress.recipe.stages import Training
-from compress.tokenizer import TokenIds, Tokenizer
+from compress.tokenizer import Tokenizer
 from compress.train.dropout import quick_dropout
 from compress.train.precision import chosen_precision
 
 SAVE_SECONDS = 60.0
+# windows of one text that it is trained on: a book among the texts must not fill the memory
+TRAINING_WINDOWS = 8
 _COMPLETE = "complete"
 
 Loss = Callable[[Tensor, dict[str, Tensor]], Tensor]
@@ -37,7 +40,7 @@ Loss = Callable[[Tensor, dict[str, Tensor]], Tensor]
 class Examples:
     """N training rows. targets: (N, L), zeros where labelled (N,) is 0. teacher: logits (N, L), or None."""
 
-    tokens: Sequence[TokenIds]
+    pieces: Pieces
     targets: NDArray[np.float32]
     labelled: NDArray[np.float32]
     teacher: NDArray[np.float32] | None = None
@@ -137,22 +140,22 @@ class _Trainer(Trainer):
         callbacks: list[TrainerCallback],
     ) -> None:
         self.examples, self.tokenizer, self.row_loss = examples, tokenizer, loss
-        self.batches = LengthBatches([len(item) for item in examples.tokens], batch_size, arguments.seed)
+        self.batches = LengthBatches(examples.pieces.lengths.tolist(), batch_size, arguments.seed)
         super().__init__(
             model=model,
             args=arguments,
-            train_dataset=_Rows(len(examples.tokens)),
+            train_dataset=_Rows(len(examples.pieces.counts)),
             data_collator=self.collate,
             callbacks=callbacks,
         )
         self.remove_callback(PrinterCallback)
 
     def collate(self, rows: list[int]) -> dict[str, Tensor]:
-        """The batch of these rows, padded to its longest."""
+        """The batch of these rows, padded to its longest; a row's windows are neighbours, and counts says how many."""
         data = self.examples
-        batch = {
-            name: torch.from_numpy(value) for name, value in self.tokenizer.pad([data.tokens[r] for r in rows]).items()
-        }
+        pieces = data.pieces.of(rows)
+        batch = {name: torch.from_numpy(value) for name, value in self.tokenizer.pad(pieces.tokens).items()}
+        batch["counts"] = torch.from_numpy(pieces.counts)
         batch["targets"] = torch.from_numpy(data.targets[rows])
         batch["labelled"] = torch.from_numpy(data.labelled[rows])
         if data.teacher is not None:
@@ -165,12 +168,16 @@ class _Trainer(Trainer):
         return self.accelerator.prepare(loader)
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        """The stage's loss at the model's logits; computed in fp32 also under autocast."""
+        """The stage's loss at the model's logits, pooled over each text's windows; in fp32 also under autocast."""
         names = [name for name in ("targets", "labelled", "teacher") if name in inputs]
         extra: dict[str, Tensor] = {name: inputs.pop(name) for name in names}
+        counts = inputs.pop("counts")
         logits = model(**inputs)
         with torch.autocast(logits.device.type, enabled=False):
-            return self.row_loss(logits.float(), extra)
+            logits = logits.float()
+            if len(logits) > len(counts):
+                logits = torch.segment_reduce(logits, self.tokenizer.long_text.window_pooling, lengths=counts)
+            return self.row_loss(logits, extra)
 
 
 class _Show(TrainerCallback):

@@ -1,4 +1,6 @@
-"""Loss functions of logits, in nats. Pure: tensors in, one number out."""
+"""Loss functions of logits, in nats; of a regression's outputs, squared errors. Pure: tensors in, numbers out."""
+
+from typing import assert_never
 
 import torch
 from torch import Tensor
@@ -21,6 +23,12 @@ def label_loss(logits: Tensor, targets: Tensor, single_label: bool, pos_weight: 
         ).mean(dim=1)
     weighted = targets if pos_weight is None else targets * pos_weight
     return -(weighted * functional.log_softmax(logits, dim=1)).sum(dim=1)
+
+
+def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean over targets of the squared error, one value a row: (B, L) and (B, L) to (B,)."""
+    _same_shape(outputs, targets)
+    return ((outputs - targets) ** 2).mean(dim=1)
 
 
 def bernoulli_distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -63,10 +71,24 @@ def positive_weights(targets: Tensor, kind: str) -> Tensor | None:
     return ratio if kind == "balanced" else ratio.sqrt()
 
 
+def target_loss(outputs: Tensor, targets: Tensor, task: Task, pos_weight: Tensor | None = None) -> Tensor:
+    """The loss to the targets that fits the task, one value a row. pos_weight: as for label_loss."""
+    if task.type == "regression":
+        return squared_error(outputs, targets)
+    return label_loss(outputs, targets, task.type == "single_label", pos_weight)
+
+
 def distillation_loss(student: Tensor, teacher: Tensor, task: Task, temperature: float) -> Tensor:
-    """The distillation term that fits the task, one value a row."""
-    chosen = softmax_distillation if task.type == "single_label" else bernoulli_distillation
-    return chosen(student, teacher, temperature)
+    """The distillation term that fits the task, one value a row; a regression's has no use for a temperature."""
+    match task.type:
+        case "multi_label":
+            return bernoulli_distillation(student, teacher, temperature)
+        case "single_label":
+            return softmax_distillation(student, teacher, temperature)
+        case "regression":
+            return squared_error(student, teacher)
+        case _ as unknown:
+            assert_never(unknown)
 
 
 def _same_shape(left: Tensor, right: Tensor) -> None:

@@ -1,36 +1,61 @@
 """report.md: what a pull request or a terminal pager shows. Notes come before numbers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple
+from typing import TypeVar
 
 from eval.contract import Interval
 from eval.evaluator import Measurement, SetQuality
 from eval.report.comparison import (
+    ACCURACY,
     MISSING,
     ComparisonRow,
+    average_name,
     comparison_headings,
     comparison_rows,
     headline_setting,
+    in_units,
+    interval_text,
     milliseconds,
     number,
+    quality_name,
     significant,
     speedup_text,
     with_interval,
 )
 from eval.report.report import Report
+from eval.report.table import markdown_table as _table
+from eval.report.table import plain as _plain
+from eval.values import RegressionQuality, TargetQuality
 
 __all__ = ["ComparisonRow", "comparison_headings", "comparison_rows", "headline_setting", "render_markdown"]
 
+_Quality = TypeVar("_Quality", SetQuality, RegressionQuality)
+_METRICS: dict[str, tuple[str, Callable[[Interval], str]]] = {
+    "r2": ("R²", interval_text),
+    "rmse": ("RMSE", in_units),
+    "mae": ("MAE", in_units),
+    "spearman": ("Spearman", interval_text),
+}
 _HOW_TO_READ = """\
+{quality}
+- Time is wall clock from text to {answers}, tokenization included. *Speedup* is teacher time / candidate time,
+  paired by round, on the same device, threads and batch: above 1 is faster.
+- MB are millions of bytes of every file needed to predict; gzip MB the same files compressed (level 6)."""
+_CLASSIFIERS = """\
 - Brackets hold 95 % intervals: for quality a bootstrap over the rows of the test set that keeps rare labels in; for
   speedups a bootstrap over rounds. They say how far a number may move on other rows of this kind; they are no paired
   test between two candidates.
 - *Macro* is the mean over labels, so a rare label weighs as much as a common one; *micro* pools all decisions.
 - *undefined*: the label has no positive in that test set. A dash (–): not measured; p99 needs 200 samples.
-- Thresholds come from validation data only. "F1 at 0.5" is the same model without them.
-- Time is wall clock from text to probabilities, tokenization included. *Speedup* is teacher time / candidate time,
-  paired by round, on the same device, threads and batch: above 1 is faster.
-- MB are millions of bytes of every file needed to predict; gzip MB the same files compressed (level 6)."""
+- Thresholds come from validation data only. "F1 at 0.5" is the same model without them."""
+_REGRESSIONS = """\
+- Brackets hold 95 % intervals: for quality a bootstrap over the rows of the test set; for speedups a bootstrap over
+  rounds. They say how far a number may move on other rows of this kind; they are no paired test between two candidates.
+- *RMSE* and *MAE* are in the target's own unit. *R²* is the share of the variance explained: 1 is all of it, 0 as good
+  as always giving the mean. *Spearman* is the correlation of the ranks. *Macro* is the mean over targets, for
+  RMSE and MAE of no use where their units differ.
+- *undefined*: all rows of that test set have one value. A dash (–): not measured; p99 needs 200 samples."""
 
 
 def render_markdown(report: Report, picture: str | None) -> str:
@@ -41,9 +66,9 @@ def render_markdown(report: Report, picture: str | None) -> str:
         parts.append(f"Quality on test set `{report.first_set}` ({first.rows} rows).")
     parts.append(_comparison(report))
     if picture is not None:
-        parts.append(f"![Macro F1 against latency; marker area is size]({picture})")
+        parts.append(f"![{_capital(quality_name(report))} against latency; marker area is size]({picture})")
     parts += _label_sections(report)
-    parts += ["## Latency", _latency(report), "## How to read it", _HOW_TO_READ]
+    parts += ["## Latency", _latency(report), "## How to read it", _how_to_read(report)]
     parts += ["## How to reproduce it", _reproduce(report)]
     return "\n\n".join(parts) + "\n"
 
@@ -55,18 +80,59 @@ def _comparison(report: Report) -> str:
 def _label_sections(report: Report) -> list[str]:
     names = dict.fromkeys(name for candidate in report.candidates for name in candidate.quality_by_set)
     ordered = sorted(names, key=lambda name: name != report.first_set)
-    return [part for name in ordered for part in (f"## F1 by label: {_plain(name)}", _by_label(report, name))]
+    title, table = ("F1 by label", _by_label) if report.regression is None else ("By target", _by_target)
+    return [part for name in ordered for part in (f"## {title}: {_plain(name)}", table(report, name))]
 
 
 def _by_label(report: Report, test_set: str) -> str:
-    """Labels down, candidates across; the averages, ROC-AUC and F1 without tuned thresholds below."""
-    measured = [it for it in report.candidates if test_set in it.quality_by_set]
-    qualities = [it.quality_by_set[test_set] for it in measured]
+    """Labels down, candidates across; the averages, ROC-AUC and, of tuned thresholds, F1 without them below."""
+    measured = _judged_on(report, test_set, SetQuality)
+    qualities = list(measured.values())
     rows = [[label, str(it.support), *_label_cells(qualities, label)] for label, it in qualities[0].labels.items()]
     averages = ("macro_f1", "micro_f1", "macro_roc_auc", "macro_average_precision")
-    rows += [[f"**{_spoken(name)}**", "", *_average_cells(qualities, name)] for name in averages]
-    rows.append(["**macro F1 at 0.5**", "", *(number(it.macro_f1_at_half) for it in qualities)])
-    return _table(("label", "support", *(it.id for it in measured)), rows)
+    rows += [[f"**{average_name(report, name)}**", "", *_average_cells(qualities, name)] for name in averages]
+    if average_name(report, "micro_f1") != ACCURACY:
+        half = f"**{average_name(report, 'macro_f1')} at 0.5**"
+        rows.append([half, "", *(number(it.macro_f1_at_half) for it in qualities)])
+    return _table(("label", "support", *measured), rows)
+
+
+def _by_target(report: Report, test_set: str) -> str:
+    """Each target's metrics down, candidates across; the means below where there are several targets."""
+    measured = _judged_on(report, test_set, RegressionQuality)
+    qualities = list(measured.values())
+    rows = [
+        [f"{target}: {heading}", _spread(it, name), *(show(getattr(one.targets[target], name)) for one in qualities)]
+        for target, it in qualities[0].targets.items()
+        for name, (heading, show) in _METRICS.items()
+    ]
+    if len(qualities[0].targets) > 1:
+        rows += [
+            [f"**macro {heading}**", "", *(show(getattr(one, f"macro_{name}")) for one in qualities)]
+            for name, (heading, show) in _METRICS.items()
+        ]
+    return _table(("target", "mean ± deviation in truth", *measured), rows)
+
+
+def _spread(target: TargetQuality, metric: str) -> str:
+    """What the true values are like, beside the target's first metric alone."""
+    return f"{significant(target.mean)} ± {significant(target.deviation)}" if metric == next(iter(_METRICS)) else ""
+
+
+def _judged_on(report: Report, test_set: str, kind: type[_Quality]) -> dict[str, _Quality]:
+    """By id, what each candidate came to on this set. kind: of all the report's qualities."""
+    found = {it.id: it.quality_by_set.get(test_set) for it in report.candidates}
+    return {name: quality for name, quality in found.items() if isinstance(quality, kind)}
+
+
+def _how_to_read(report: Report) -> str:
+    if report.regression is None:
+        return _HOW_TO_READ.format(quality=_CLASSIFIERS, answers="probabilities")
+    return _HOW_TO_READ.format(quality=_REGRESSIONS, answers="values")
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _label_cells(qualities: Sequence[SetQuality], label: str) -> list[str]:
@@ -75,12 +141,7 @@ def _label_cells(qualities: Sequence[SetQuality], label: str) -> list[str]:
 
 
 def _average_cells(qualities: Sequence[SetQuality], name: str) -> list[str]:
-    intervals: list[Interval] = [getattr(quality, name) for quality in qualities]
-    return [with_interval(it.value, it.low, it.high) for it in intervals]
-
-
-def _spoken(name: str) -> str:
-    return name.replace("roc_auc", "ROC-AUC").replace("_f1", " F1").replace("_", " ")
+    return [interval_text(getattr(quality, name)) for quality in qualities]
 
 
 def _latency(report: Report) -> str:
@@ -114,15 +175,3 @@ def _reproduce(report: Report) -> str:
     facts = [(key, value) for key, value in report.environment.items() if isinstance(value, str | int | float)]
     listed = "\n".join(f"- {_plain(key)}: {_plain(str(value))}" for key, value in facts)
     return f"{how}\n\nMeasured on:\n\n{listed}" if facts else how
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Names to the left, numbers to the right."""
-    rule = ["---", *["---:"] * (len(headings) - 1)]
-    lines = [[_plain(cell) for cell in headings], rule, *([_plain(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _plain(text: str) -> str:
-    """Free text kept from breaking a table or a line."""
-    return " ".join(text.split()).replace("|", "\\|")

@@ -1,4 +1,7 @@
-"""The picture: latency across, macro F1 up, marker area by size. An SVG that is the same for the same report."""
+"""The picture: latency across, macro F1 (of a regression, R²) up, marker area by size.
+
+An SVG that is the same for the same report.
+"""
 
 import io
 from collections.abc import Sequence
@@ -10,8 +13,9 @@ import numpy as np
 
 from eval.contract import Interval
 from eval.evaluator import Measurement
-from eval.report.comparison import Setting, headline_setting, latency_at, megabytes
+from eval.report.comparison import Setting, headline_setting, latency_at, megabytes, quality_name
 from eval.report.report import Report
+from eval.values import RegressionQuality
 
 _STYLES = {  # colour (Okabe and Ito's, told apart by the colour-blind) and marker of each part
     "teacher": ("#d55e00", "s"),
@@ -41,7 +45,7 @@ class _Point:
     name: str
     part: str  # a key of _STYLES
     x: float
-    f1: Interval
+    quality: Interval
     y: float
     area: float
 
@@ -49,8 +53,8 @@ class _Point:
 def draw_picture(report: Report) -> str:
     """SVG text. Across: p50 ms at the headline setting (log scale), or MB where nothing was timed at all.
 
-    Up: macro F1 on the first test set with its 95 % interval. A candidate without one of the two is left out, and the
-    picture says so. The same report gives the same bytes.
+    Up: macro F1, or R², on the first test set with its 95 % interval. A candidate without one of the two is left out,
+    and the picture says so. The same report gives the same bytes.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -79,13 +83,18 @@ def _points(report: Report, setting: Setting | None) -> list[_Point]:
     for candidate in report.candidates:
         timed = latency_at(candidate, setting)
         x = candidate.footprint.size_bytes / 1e6 if setting is None else timed.p50_ms if timed else None
-        f1 = candidate.quality_by_set[report.first_set].macro_f1
-        if x is None or f1.value is None:
+        quality = _shown_quality(candidate, report.first_set)
+        if x is None or quality.value is None:
             continue
         area = max(_AREAS[0], _AREAS[1] * candidate.footprint.size_bytes / largest)
         name = f"{candidate.id} ({megabytes(candidate.footprint.size_bytes)} MB)"
-        points.append(_Point(name, _part(candidate, report), max(x, 1e-6), f1, f1.value, area))
+        points.append(_Point(name, _part(candidate, report), max(x, 1e-6), quality, quality.value, area))
     return points
+
+
+def _shown_quality(candidate: Measurement, test_set: str) -> Interval:
+    quality = candidate.quality_by_set[test_set]
+    return quality.macro_r2 if isinstance(quality, RegressionQuality) else quality.macro_f1
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:
@@ -112,7 +121,7 @@ def _draw_axes(axes: Any, report: Report, setting: Setting | None, left_out: int
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.margins(y=0.15)
     axes.set_xlabel(f"p50 latency, ms ({setting}): left is faster" if setting else "size, MB: left is smaller")
-    axes.set_ylabel("macro F1 with 95 % interval: up is better")
+    axes.set_ylabel(f"{quality_name(report)} with 95 % interval: up is better")
     missing = f"; {left_out} candidate(s) not measured this way" if left_out else ""
     axes.set_title(f"{report.name}, test set {report.first_set}{missing}", loc="left", parse_math=False)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -128,8 +137,8 @@ def _draw_points(axes: Any, points: Sequence[_Point]) -> None:
         if not mine:
             continue
         x, y = [point.x for point in mine], [point.y for point in mine]
-        spread = [[point.y - _or(point.f1.low, point.y) for point in mine]]
-        spread.append([_or(point.f1.high, point.y) - point.y for point in mine])
+        spread = [[point.y - _or(point.quality.low, point.y) for point in mine]]
+        spread.append([_or(point.quality.high, point.y) - point.y for point in mine])
         axes.errorbar(x, y, yerr=spread, fmt="none", ecolor=colour, elinewidth=1, capsize=3, alpha=0.55)
         areas = [point.area for point in mine]
         axes.scatter(x, y, s=areas, c=colour, marker=marker, alpha=0.75, edgecolors="white", linewidths=0.8)
@@ -169,8 +178,8 @@ def _boxes(point: _Point, to_pixels: Any, dpi: float) -> list[Any]:
     from matplotlib.transforms import Bbox
 
     centre, radius = to_pixels.transform((point.x, point.y)), _radius(point, dpi)
-    low = to_pixels.transform((point.x, _or(point.f1.low, point.y)))
-    high = to_pixels.transform((point.x, _or(point.f1.high, point.y)))
+    low = to_pixels.transform((point.x, _or(point.quality.low, point.y)))
+    high = to_pixels.transform((point.x, _or(point.quality.high, point.y)))
     marker = Bbox.from_extents(*(centre - radius), *(centre + radius))
     return [marker, Bbox.from_extents(low[0] - 4, low[1], high[0] + 4, high[1])]
 

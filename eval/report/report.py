@@ -7,6 +7,7 @@ from typing import Any
 
 from eval.errors import InvalidInputError
 from eval.evaluator import Measurement
+from eval.values import RegressionQuality
 
 SCHEMA_VERSION = 1
 
@@ -35,6 +36,15 @@ class Report:
         for candidate in self.candidates:
             if self.first_set not in candidate.quality_by_set:
                 raise InvalidInputError(f"{candidate.id} was not judged on the first test set, {self.first_set!r}")
+        qualities = [quality for it in self.candidates for quality in it.quality_by_set.values()]
+        if len({isinstance(quality, RegressionQuality) for quality in qualities}) > 1:
+            raise InvalidInputError("a regression's quality does not compare with a classifier's; report them apart")
+
+    @property
+    def regression(self) -> RegressionQuality | None:
+        """Of a report on regressions, one candidate's quality on the first set, for its rows and targets; else None."""
+        first = next((it.quality_by_set[self.first_set] for it in self.candidates), None)
+        return first if isinstance(first, RegressionQuality) else None
 
     def to_json(self) -> dict[str, Any]:
         """The document written to report.json; the first test set comes first in each `quality_by_set`."""

@@ -48,10 +48,11 @@ from compress.data import read_labelled
 from compress.encoder import build_classifier, open_pretrained, set_attention_dropout
 from compress.environment import environment
 from compress.memory import keep_freed_memory
+from compress.pieces import Pieces
 from compress.pretrained import find_pretrained
 from compress.recipe.data import Task
 from compress.recipe.stages import Finetune
-from compress.tokenizer import TokenIds, Tokenizer, save_pretrained_tokenizer
+from compress.tokenizer import Tokenizer, save_pretrained_tokenizer
 from compress.train.dropout import quick_dropout
 from compress.train.learning import labelling_loss
 from compress.train.loop import Examples, _arguments, _Trainer
@@ -134,7 +135,7 @@ class Corpus:
 
     data: LabelledTexts
     tokenizer: Tokenizer
-    tokens: Sequence[TokenIds]
+    pieces: Pieces
     lengths: NDArray[np.int64]
 
 
@@ -142,8 +143,8 @@ def read_corpus(arguments: argparse.Namespace, work: Path) -> Corpus:
     """Reads and tokenizes the training file."""
     data = read_labelled(arguments.data / "train.csv", TASK)
     tokenizer = save_pretrained_tokenizer(find_pretrained(arguments.encoder), work, arguments.max_tokens)
-    tokens = tokenizer.encode(data.texts)
-    return Corpus(data, tokenizer, tokens, np.array([len(item) for item in tokens]))
+    pieces = tokenizer.pieces(data.texts)
+    return Corpus(data, tokenizer, pieces, pieces.lengths)
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def ours(kind: type[_Trainer], precision: str, corpus: Corpus, arguments: argpar
     model = build_classifier(encoder, TASK, config.pooling, config.max_tokens)
     settings = _arguments(config, Context(SEED, "cpu", work, work), work)
     targets = corpus.data.targets.astype(np.float32)
-    examples = Examples(corpus.tokens, targets, np.ones(len(targets), np.float32))
+    examples = Examples(corpus.pieces, targets, np.ones(len(targets), np.float32))
     trainer = kind(model, settings, examples, corpus.tokenizer, config.batch_size, labelling_loss(TASK), [])
     return Arm(trainer, trainer.collate, steps_of(arguments))
 

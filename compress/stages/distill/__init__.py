@@ -25,10 +25,9 @@ def run(config: Distill, inputs: Inputs, context: Context, folder: Path) -> Made
     examples = transfer_examples(built.tokenizer, inputs, teacher.predict_logits, context, config.id)
     del teacher
     loss = distilling_loss(inputs.task, config.hardness, config.temperature)
-    validation = inputs.splits().validation
-    score = validation_score(built.model, built.tokenizer, validation, context.device, config)
+    score = validation_score(built.model, built.tokenizer, inputs, context.device, config)
     train(built.model, examples, built.tokenizer, config, loss, context, score)
-    save_decided(built.model, built.tokenizer, validation, inputs.task, context.device, folder, config)
+    save_decided(built.model, built.tokenizer, inputs, context.device, folder, config)
     student = config.student
     notes = pin_notes(student.encoder, student.revision) if isinstance(student, PretrainedStudent) else ()
-    return Made("torch", built.tokenizer.max_tokens, notes=notes)
+    return Made("torch", built.tokenizer.max_tokens, notes=notes, long_text=built.tokenizer.long_text)

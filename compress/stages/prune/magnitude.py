@@ -1,7 +1,7 @@
 """Magnitude pruning with a cubic schedule (Zhu and Gupta 2017) and recovery training under the masks."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,33 +26,53 @@ _UPDATES = 50
 def run(config: Prune, inputs: Inputs, context: Context, folder: Path) -> Made:
     """Prunes the parent to config.final_sparsity; zeros stay exact in the saved weights."""
     parent = inputs.followed()
-    max_tokens = parent.manifest.token_limit
+    max_tokens, long_text = parent.manifest.token_limit, parent.manifest.long_text
     torch.manual_seed(context.seed)
     model = load_classifier(parent.path)
     copy_tokenizer(parent.path, folder)
-    tokenizer = open_tokenizer(folder, max_tokens)
-    layers = prunable(model, config.embeddings)
-    for layer in layers:  # what an earlier pruning took out stays out
-        masks.custom_from_mask(layer, "weight", layer.get_parameter("weight") != 0)
+    tokenizer = open_tokenizer(folder, max_tokens, long_text)
+    weights = prunable(model, config.embeddings)
+    for layer, name in weights:  # what an earlier pruning took out stays out
+        masks.custom_from_mask(layer, name, layer.get_parameter(name) != 0)
     examples, loss = _learning(config, inputs, context, tokenizer)
-    validation = inputs.splits().validation
-    score = validation_score(model, tokenizer, validation, context.device, config)
-    hook = _Masks(layers, config)
+    score = validation_score(model, tokenizer, inputs, context.device, config)
+    hook = _Masks(weights, config)
     train(model, examples, tokenizer, config, loss, context, score, hook)
     hook.set_sparsity(config.final_sparsity)
-    for layer in layers:
-        masks.remove(layer, "weight")
-    save_decided(model, tokenizer, validation, inputs.task, context.device, folder, config)
-    return Made("torch", max_tokens)
+    for layer, name in weights:
+        masks.remove(layer, name)
+    save_decided(model, tokenizer, inputs, context.device, folder, config)
+    return Made("torch", max_tokens, long_text=long_text)
 
 
-def prunable(model: Classifier, embeddings: bool) -> list[nn.Module]:
-    """The layers whose weights are pruned: every linear layer of the encoder, the classification head left out."""
-    kinds = (nn.Linear, nn.Embedding) if embeddings else (nn.Linear,)
+class Weight(NamedTuple):
+    """A weight by its place: the parameter `name` of `layer`."""
+
+    layer: nn.Module
+    name: str
+
+
+def prunable(model: Classifier, embeddings: bool) -> list[Weight]:
+    """The weights that are pruned: of every linear layer of the encoder, the classification head left out."""
     body: Any = model.encoder
     if model.pooling == "own":
         body = getattr(body, body.base_model_prefix, body)
-    return [module for module in body.modules() if isinstance(module, kinds)]
+    return [Weight(module, name) for module in body.modules() for name in _matrices(module, embeddings)]
+
+
+def _matrices(module: nn.Module, embeddings: bool) -> tuple[str, ...]:
+    """Names of the module's own parameters that multiply token states, or are looked up."""
+    from transformers.models.xlnet.modeling_xlnet import XLNetRelativeAttention
+    from transformers.pytorch_utils import Conv1D  # GPT-2's name for a linear layer
+
+    match module:
+        case nn.Linear() | Conv1D():
+            return ("weight",)
+        case nn.Embedding():
+            return ("weight",) if embeddings else ()
+        case XLNetRelativeAttention():  # bare parameters, no layers
+            return ("q", "k", "v", "o", "r")
+    return ()
 
 
 def cubic_sparsity(step: int, ramp_steps: int, final: float) -> float:
@@ -85,9 +105,9 @@ def _ramp_steps(total: int) -> int:
 class _Masks(StepHook):
     """Raises the sparsity along the schedule; torch's pruning hooks keep the masked weights at zero in between."""
 
-    def __init__(self, layers: list[nn.Module], config: Prune) -> None:
-        self.layers, self.config = layers, config
-        self.alive = [layer.get_buffer("weight_mask").clone() for layer in layers]
+    def __init__(self, weights: list[Weight], config: Prune) -> None:
+        self.weights, self.config = weights, config
+        self.alive = [layer.get_buffer(f"{name}_mask").clone() for layer, name in weights]
 
     def before_step(self, step: int, total: int) -> None:
         ramp = _ramp_steps(total)
@@ -105,12 +125,12 @@ class _Masks(StepHook):
 
         What was zero at the start stays so, also while the schedule asks for fewer zeros than there were.
         """
-        weights = [layer.get_parameter("weight_orig") * layer.get_buffer("weight_mask") for layer in self.layers]
-        found = magnitude_masks(weights, sparsity, self.config.scope == "layer")
-        for layer, weight, mask, alive in zip(self.layers, weights, found, self.alive, strict=True):
+        kept = [layer.get_parameter(f"{name}_orig") * layer.get_buffer(f"{name}_mask") for layer, name in self.weights]
+        found = magnitude_masks(kept, sparsity, self.config.scope == "layer")
+        for (layer, name), weight, mask, alive in zip(self.weights, kept, found, self.alive, strict=True):
             mask = mask * alive
-            layer.get_buffer("weight_mask").copy_(mask)
-            layer.weight = weight * mask
+            layer.get_buffer(f"{name}_mask").copy_(mask)
+            setattr(layer, name, weight * mask)
 
 
 def _learning(config: Prune, inputs: Inputs, context: Context, tokenizer: Tokenizer) -> tuple[Examples, Loss]:

@@ -6,7 +6,8 @@ from typing import Literal, assert_never
 
 import numpy as np
 
-from compress.batches import run_in_batches
+from compress.artifact import Manifest
+from compress.batches import text_logits
 from compress.context import Context
 from compress.errors import ParityError
 from compress.inputs import Inputs, Made
@@ -28,27 +29,28 @@ def run(config: Quantize, inputs: Inputs, context: Context, folder: Path) -> Mad
     source, target = parent.path / "model.onnx", folder / "model.onnx"
     context.progress(f"{config.id}: {config.scheme}", 0, 1)
     precision: Literal["fp16", "int8"]
+    notes: tuple[str, ...] = ()
     match config.scheme:
         case "fp16":
             to_fp16(source, target)
             precision = "fp16"
         case "int8_dynamic":
-            to_int8_dynamic(source, target)
+            notes = (to_int8_dynamic(source, target),)
             precision = "int8"
         case _ as unknown:
             assert_never(unknown)
     texts = (*_TEXTS, *inputs.splits().validation.texts[:CHECKED_TEXTS])
-    _check_answers(target, parent.manifest.token_limit, texts, len(inputs.task.labels))
+    _check_answers(target, parent.manifest, texts, len(inputs.task.labels))
     context.progress(f"{config.id}: {config.scheme}", 1, 1)
-    return Made("onnx", parent.manifest.max_tokens, precision)
+    return Made("onnx", parent.manifest.max_tokens, precision, notes, long_text=parent.manifest.long_text)
 
 
-def _check_answers(model: Path, max_tokens: int, texts: tuple[str, ...], labels: int) -> None:
+def _check_answers(model: Path, manifest: Manifest, texts: tuple[str, ...], labels: int) -> None:
     """Raises ParityError if the converted graph does not open or gives something other than finite logits."""
-    tokenizer = open_tokenizer(model.parent, max_tokens)
+    tokenizer = open_tokenizer(model.parent, manifest.token_limit, manifest.long_text)
     try:
         session = open_session(str(model), "cpu", 0)
-        logits = run_in_batches(partial(run_session, session), tokenizer.encode(texts), tokenizer, labels)
+        logits = text_logits(partial(run_session, session), texts, tokenizer, labels)
     except Exception as error:  # ONNX Runtime's exceptions share no base of their own
         raise ParityError(f"the converted graph does not run: {error}. Nothing was kept.") from error
     bad = int((~np.isfinite(logits)).any(axis=1).sum())

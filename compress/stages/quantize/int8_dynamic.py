@@ -3,13 +3,24 @@
 import logging
 from pathlib import Path
 
+from compress.errors import ParityError
+from compress.products import int8_share
+
 # opset 20 graphs become invalid when further operators are quantized
 OPERATORS = ["MatMul", "Gemm", "Gather"]
 
 
-def to_int8_dynamic(source: Path, target: Path) -> None:
-    """Quantizes MatMul and Gemm per channel, embeddings (Gather) per tensor."""
+# an artifact that is called int8 must be so for the most part
+_LEAST_SHARE = 0.5
+
+
+def to_int8_dynamic(source: Path, target: Path) -> str:
+    """Quantizes MatMul and Gemm per channel, embeddings (Gather) per tensor. Returns a note of the share that it did.
+
+    Raises ParityError where less than half of the weights in matrix products became integers.
+    """
     import onnx
+    import onnxruntime
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     model = onnx.load(str(source))
@@ -23,3 +34,11 @@ def to_int8_dynamic(source: Path, target: Path) -> None:
         )
     finally:
         logging.getLogger().disabled = before
+    share = int8_share(onnx.load(str(target)))
+    if share < _LEAST_SHARE:
+        raise ParityError(
+            f"only {share:.0%} of the weights in matrix products became int8: ONNX Runtime {onnxruntime.__version__} "
+            "quantizes MatMul and Gemm with constant weights, and this graph has few of them. Nothing was kept; use "
+            "scheme: fp16."
+        )
+    return f"int8: {share:.1%} of the weights in matrix products"

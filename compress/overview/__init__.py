@@ -1,0 +1,1 @@
+"""What a recipe's data are, before anything is trained: tokens counted, tables, data.md and data.svg."""

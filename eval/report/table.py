@@ -1,0 +1,15 @@
+"""Tables in GitHub Markdown."""
+
+from collections.abc import Iterable, Sequence
+
+
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Names to the left, numbers to the right."""
+    rule = ["---", *["---:"] * (len(headings) - 1)]
+    lines = [[plain(cell) for cell in headings], rule, *([plain(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def plain(text: str) -> str:
+    """Free text kept from breaking a table or a line."""
+    return " ".join(text.split()).replace("|", "\\|")
