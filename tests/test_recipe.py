@@ -285,6 +285,11 @@ def test_what_does_not_fit_is_told(tmp_path: Path, old: str, new: str, said: str
     assert any(said in problem for problem in found), found
 
 
+def test_the_builtin_comments_are_of_one_task(tmp_path: Path) -> None:
+    text = changed("type: multi_label", "type: regression").replace('{dir: "${comments}"}', "{builtin: comments}")
+    assert any("the built-in comments are multi_label, the task is regression" in it for it in problems(tmp_path, text))
+
+
 def test_a_first_stage_has_nothing_to_follow(tmp_path: Path) -> None:
     head = RECIPE[: RECIPE.index("stages:")]
     (found,) = problems(tmp_path, f"{head}stages: [{{id: a, type: export}}]\n")

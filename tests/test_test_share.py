@@ -34,6 +34,14 @@ def test_every_row_is_in_one_split_and_each_label_in_all(tmp_path: Path) -> None
     assert splits.notes[0] == "test is 40 rows split off train by seed 13, stratified by rarest label"
 
 
+def test_a_test_file_that_is_not_read_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "train.csv")
+    assert not any("not read" in note for note in load_splits(Data(dir=str(tmp_path), test_share=0.2), TASK, 13).notes)
+    write(tmp_path / "test.csv", count=20)
+    notes = load_splits(Data(dir=str(tmp_path), test_share=0.2), TASK, 13).notes
+    assert "test.csv in data.dir: not read, because test_share takes the test rows from train" in notes
+
+
 def test_the_seed_decides_which_rows(tmp_path: Path) -> None:
     data = Data(train=(str(write(tmp_path / "all.csv")),), test_share=0.2)
     first, again, other = (load_splits(data, TASK, seed).tests["test"] for seed in (1, 1, 2))

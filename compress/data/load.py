@@ -56,11 +56,18 @@ def _shared_out(
     tests = {name: read[f"test:{name}"].rows for name in layout.tests}
     if data.test_share is not None:
         train, tests["test"], note = _split_off(train, data.test_share, "test", seed)
-        notes.append(note)
+        notes += [note, *_unread_tests(data)]
     if "validation" in read:
         return train, read["validation"].rows, tests, tuple(notes)
     train, validation, note = _split_off(train, data.validation_share, "validation", seed)
     return train, validation, tests, (*notes, note)
+
+
+def _unread_tests(data: Data) -> tuple[str, ...]:
+    """A note where the folder has test files that test_share leaves unread."""
+    found = sorted(Path(data.dir).expanduser().glob("test*")) if data.dir is not None else ()
+    names = ", ".join(path.name for path in found if path.is_file())
+    return (f"{names} in data.dir: not read, because test_share takes the test rows from train",) if names else ()
 
 
 def _split_off(rows: LabelledTexts, share: float, name: str, seed: int) -> tuple[LabelledTexts, LabelledTexts, str]:

@@ -1,8 +1,8 @@
 """The whole recipe, as `load_recipe` returns it: every value typed, every reference checked."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from compress.recipe.data import Data, Task
 from compress.recipe.model import Section, distinct, plain_name
@@ -39,6 +39,14 @@ class Recipe(Section):
     baselines: Annotated[tuple[Baseline, ...], AfterValidator(distinct)] = ()
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
     evaluate: Evaluate = Evaluate()
+
+    @model_validator(mode="after")
+    def _builtin_fits(self) -> Self:
+        if self.data.builtin is not None and self.task.type != "multi_label":
+            raise ValueError(
+                f"data.builtin: the built-in {self.data.builtin} are multi_label, the task is {self.task.type}"
+            )
+        return self
 
     @property
     def all_stages(self) -> tuple[Stage, ...]:
