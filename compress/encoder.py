@@ -12,7 +12,7 @@ from torch import nn
 
 from compress.classifier import Classifier
 from compress.errors import EncoderError
-from compress.pretrained import WEIGHTS, check_weights
+from compress.pretrained import WEIGHTS, check_config, check_weights
 from compress.recipe.data import Task, label_config
 from compress.recipe.stages import Pooling
 
@@ -40,8 +40,7 @@ def open_pretrained(folder: Path) -> Pretrained:
     """Reads the configuration at `folder`. Raises EncoderError where it is none, or of an encoder-decoder."""
     from transformers import AutoConfig
 
-    if not (folder / "config.json").is_file():
-        raise EncoderError(f"{folder} holds no config.json, so it is no transformers model.")
+    check_config(folder)
     try:
         config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:

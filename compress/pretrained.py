@@ -25,8 +25,7 @@ def find_pretrained(reference: str, revision: str | None = None, sha256: str | N
     model cannot be had.
     """
     folder = _find(reference, revision)
-    if not (folder / "config.json").is_file():
-        raise EncoderError(f"{folder} holds no config.json, so it is no transformers model.")
+    check_config(folder)
     weights = folder / WEIGHTS
     if sha256 is not None:
         if not weights.is_file():
@@ -50,8 +49,7 @@ def find_config(reference: str) -> Path:
     folder = _local(reference)
     if folder is None:
         return _hub_config(reference)
-    if not (folder / "config.json").is_file():
-        raise EncoderError(f"{folder} holds no config.json, so it is no transformers model.")
+    check_config(folder)
     return folder / "config.json"
 
 
@@ -67,6 +65,15 @@ def _hub_config(name: str) -> Path:
         return Path(hf_hub_download(name, "config.json"))
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise EncoderError(f"the config.json of {name} could not be downloaded from the hub: {error}") from error
+
+
+def check_config(folder: Path) -> None:
+    """Raises EncoderError where `folder` holds no config.json; of a run's folder with the names of its artifacts."""
+    if (folder / "config.json").is_file():
+        return
+    inside = ", ".join(sorted(path.name for path in (folder / "artifacts").glob("*") if path.is_dir()))
+    hint = f" It is a run's folder; name one of its artifacts: {folder / 'artifacts'}/({inside})." if inside else ""
+    raise EncoderError(f"{folder} holds no config.json, so it is no transformers model.{hint}")
 
 
 def _find(reference: str, revision: str | None) -> Path:

@@ -212,3 +212,10 @@ def test_the_identity_of_a_hub_id_asks_nobody() -> None:
     assert pretrained_identity("someone/model", None) == "hub:someone/model@main"
     assert pretrained_identity("someone/model", "v2") == "hub:someone/model@v2"
     assert local_weights_bytes("someone/model", None) is None
+
+
+def test_a_runs_folder_is_told_from_its_artifacts(tmp_path: Path) -> None:
+    for name in ("teacher", "student-int8"):
+        (tmp_path / "artifacts" / name).mkdir(parents=True)
+    with pytest.raises(EncoderError, match=r"run's folder; name one of its artifacts: .*\(student-int8, teacher\)"):
+        find_pretrained(str(tmp_path))
