@@ -24,8 +24,7 @@ from eval.report.comparison import (
     with_interval,
 )
 from eval.report.report import Report
-from eval.report.table import markdown_table as _table
-from eval.report.table import plain as _plain
+from eval.report.table import markdown_table, plain
 from eval.values import RegressionQuality, TargetQuality
 
 __all__ = ["ComparisonRow", "comparison_headings", "comparison_rows", "headline_setting", "render_markdown"]
@@ -61,7 +60,7 @@ _REGRESSIONS = """\
 def render_markdown(report: Report, picture: str | None) -> str:
     """The whole report as GitHub Markdown. picture: where the SVG lies, relative to the file, or None."""
     first = next((it.quality_by_set[report.first_set] for it in report.candidates), None)
-    parts = [f"# {_plain(report.name)}", *(f"> **Note:** {_plain(note)}" for note in report.notes), "## Comparison"]
+    parts = [f"# {plain(report.name)}", *(f"> **Note:** {plain(note)}" for note in report.notes), "## Comparison"]
     if first is not None:
         parts.append(f"Quality on test set `{report.first_set}` ({first.rows} rows).")
     parts.append(_comparison(report))
@@ -74,14 +73,14 @@ def render_markdown(report: Report, picture: str | None) -> str:
 
 
 def _comparison(report: Report) -> str:
-    return _table(comparison_headings(report), (astuple(row) for row in comparison_rows(report)))
+    return markdown_table(comparison_headings(report), (astuple(row) for row in comparison_rows(report)))
 
 
 def _label_sections(report: Report) -> list[str]:
     names = dict.fromkeys(name for candidate in report.candidates for name in candidate.quality_by_set)
     ordered = sorted(names, key=lambda name: name != report.first_set)
     title, table = ("F1 by label", _by_label) if report.regression is None else ("By target", _by_target)
-    return [part for name in ordered for part in (f"## {title}: {_plain(name)}", table(report, name))]
+    return [part for name in ordered for part in (f"## {title}: {plain(name)}", table(report, name))]
 
 
 def _by_label(report: Report, test_set: str) -> str:
@@ -94,7 +93,7 @@ def _by_label(report: Report, test_set: str) -> str:
     if average_name(report, "micro_f1") != ACCURACY:
         half = f"**{average_name(report, 'macro_f1')} at 0.5**"
         rows.append([half, "", *(number(it.macro_f1_at_half) for it in qualities)])
-    return _table(("label", "support", *measured), rows)
+    return markdown_table(("label", "support", *measured), rows)
 
 
 def _by_target(report: Report, test_set: str) -> str:
@@ -111,7 +110,7 @@ def _by_target(report: Report, test_set: str) -> str:
             [f"**macro {heading}**", "", *(show(getattr(one, f"macro_{name}")) for one in qualities)]
             for name, (heading, show) in _METRICS.items()
         ]
-    return _table(("target", "mean ± deviation in truth", *measured), rows)
+    return markdown_table(("target", "mean ± deviation in truth", *measured), rows)
 
 
 def _spread(target: TargetQuality, metric: str) -> str:
@@ -150,7 +149,7 @@ def _latency(report: Report) -> str:
         return "Not measured."
     times = ("p50 ms", "p95 ms", "p99 ms")
     where = ("candidate", "device", "runtime", "threads", "batch")
-    return _table((*where, "samples", *times, "texts/s", "speedup"), rows)
+    return markdown_table((*where, "samples", *times, "texts/s", "speedup"), rows)
 
 
 def _latency_cells(candidate: Measurement) -> list[list[str]]:
@@ -173,5 +172,5 @@ def _latency_cells(candidate: Measurement) -> list[list[str]]:
 def _reproduce(report: Report) -> str:
     how = f"    {report.command}" if report.command else "Run the recipe that `report.json` holds."
     facts = [(key, value) for key, value in report.environment.items() if isinstance(value, str | int | float)]
-    listed = "\n".join(f"- {_plain(key)}: {_plain(str(value))}" for key, value in facts)
+    listed = "\n".join(f"- {plain(key)}: {plain(str(value))}" for key, value in facts)
     return f"{how}\n\nMeasured on:\n\n{listed}" if facts else how
