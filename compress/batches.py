@@ -13,13 +13,13 @@ TOKEN_BUDGET = 16_384
 # a batch holds texts of up to one and a half times its shortest, and a little more: on CPUs several small batches are
 # two to three times faster than one that pads short texts to the longest of 32
 _STRETCH, _SLACK = 1.5, 8
-_POOL_BATCHES = 100
+_POOL_BATCHES = 50
 
 
 class LengthBatches:
     """Training batches of `batch_size` rows of like length, in random order; each row once an epoch.
 
-    Rows are shuffled, cut into pools of 100 batches and sorted by length within a pool. The order depends on seed and
+    Rows are shuffled, cut into pools of 50 batches and sorted by length within a pool. The order depends on seed and
     epoch alone, so that a resumed epoch goes on as it began.
     """
 

@@ -24,7 +24,7 @@ from compress.recipe.stages import (
 )
 
 # raised when a stage's code changes so that its old results no longer stand for what it would make
-_VERSIONS = {"load": 2, "finetune": 3, "tfidf": 1, "distill": 3, "prune": 3, "export": 2, "quantize": 2}
+_VERSIONS = {"load": 2, "finetune": 4, "tfidf": 1, "distill": 4, "prune": 4, "export": 2, "quantize": 2}
 _TRAINING = ("torch", "transformers", "tokenizers", "accelerate")
 _LIBRARIES = {
     "load": _TRAINING,
