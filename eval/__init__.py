@@ -4,7 +4,9 @@ and reports. Stands without torch.
 
 from eval.contract import Candidate, Footprint, Interval, LabelledTexts, Predictor, ValuePredictor
 from eval.errors import EvalError, InvalidInputError
-from eval.evaluator import Measurement, SetQuality, latency_rows, measure_latency, measure_quality
+from eval.evaluator import measure_quality
+from eval.latency import latency_rows, measure_latency
+from eval.measurement import Measurement, SetQuality
 from eval.report.report import Report, dump_report, load_report
 from eval.values import RegressionQuality
 

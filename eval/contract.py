@@ -47,10 +47,6 @@ class Interval:
     low: float | None
     high: float | None
 
-    def to_json(self) -> dict[str, float | None]:
-        """Plain dict; `Interval(**it)` reads it back exactly."""
-        return {"value": self.value, "low": self.low, "high": self.high}
-
 
 @dataclass(frozen=True)
 class LabelledTexts:

@@ -1,147 +1,20 @@
-"""From a candidate and a test set to numbers with intervals. What it returns round-trips through plain JSON exactly."""
+"""From a candidate and a test set to numbers with intervals."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeAlias
 
 import numpy as np
 
-from eval.contract import (
-    Candidate,
-    Floats,
-    Footprint,
-    Interval,
-    LabelledTexts,
-    Targets,
-    check_probabilities,
-    check_values,
-)
+from eval.contract import Candidate, Floats, Interval, LabelledTexts, Targets, check_probabilities, check_values
+from eval.differences import paired_differences
 from eval.errors import InvalidInputError
-from eval.latency import LatencyRow, LatencySamples, latency_rows, measure_latency
+from eval.measurement import LabelQuality, Quality, SetDetails, SetQuality
 from eval.metrics import Metric, average_precision, decide, f1, macro, micro, per_label, precision, recall, roc_auc
-from eval.resample import AVERAGES, BootstrapDraws, bootstrap, interval
-from eval.values import RegressionQuality, score_values
-
-__all__ = [
-    "Interval",
-    "LabelQuality",
-    "LatencyRow",
-    "LatencySamples",
-    "Measurement",
-    "Quality",
-    "RegressionQuality",
-    "SetQuality",
-    "latency_rows",
-    "measure_latency",
-    "measure_quality",
-    "predict_all",
-    "quality_from_json",
-    "score_quality",
-]
+from eval.resample import BootstrapDraws, Judged, bootstrap, interval
+from eval.values import score_values
 
 CHUNK = 256  # texts per call while measuring quality
 _METRICS: Mapping[str, Metric] = {"f1": f1, "precision": precision, "recall": recall}
 _RANK_METRICS: Mapping[str, Metric] = {"roc_auc": roc_auc, "average_precision": average_precision}
-
-
-@dataclass(frozen=True)
-class LabelQuality:
-    """One label of one test set. None is "undefined" (no positive there), never shown as a number.
-
-    support: positives. threshold: the decision threshold used; None where the decision is an argmax. f1_at_half: F1
-    with every threshold at 0.5, so that the gain of tuned thresholds is seen.
-    """
-
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    f1_low: float | None
-    f1_high: float | None
-    f1_at_half: float | None
-    roc_auc: float | None
-    average_precision: float | None
-    support: int
-    threshold: float | None
-
-
-@dataclass(frozen=True)
-class SetQuality:
-    """All of one test set. Macro: mean over the labels where it is defined. Micro: over all decisions pooled.
-
-    Intervals are 95 % (stratified percentile bootstrap, see `eval.resample`). macro_f1_at_half has none.
-    """
-
-    rows: int
-    macro_f1: Interval
-    micro_f1: Interval
-    macro_precision: Interval
-    macro_recall: Interval
-    micro_precision: Interval
-    micro_recall: Interval
-    macro_roc_auc: Interval
-    micro_roc_auc: Interval
-    macro_average_precision: Interval
-    micro_average_precision: Interval
-    macro_f1_at_half: float | None
-    labels: dict[str, LabelQuality]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain dict; `from_json` reads it back exactly."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "SetQuality":
-        """Reads what `to_json` wrote; keys added by a later version are passed over."""
-        known = {field.name: data[field.name] for field in fields(cls)}
-        averages = {name: Interval(**data[name]) for name in AVERAGES}
-        names = [field.name for field in fields(LabelQuality)]
-        labels = {label: LabelQuality(**{name: row[name] for name in names}) for label, row in data["labels"].items()}
-        return cls(**{**known, **averages, "labels": labels})
-
-
-Quality: TypeAlias = SetQuality | RegressionQuality
-
-
-def quality_from_json(data: dict[str, Any]) -> Quality:
-    """Reads what either's `to_json` wrote: a regression has targets where a classifier has labels."""
-    return RegressionQuality.from_json(data) if "targets" in data else SetQuality.from_json(data)
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """All that is known of one candidate. quality_by_set: test set name -> quality, in the recipe's order."""
-
-    id: str
-    stage: str
-    format: str
-    footprint: Footprint
-    quality_by_set: dict[str, Quality]
-    latency: tuple[LatencyRow, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """One entry of report.json's `candidates`; "quality" repeats the first test set for who reads only that."""
-        quality = {name: measured.to_json() for name, measured in self.quality_by_set.items()}
-        return {
-            "id": self.id,
-            "stage": self.stage,
-            "format": self.format,
-            **asdict(self.footprint),
-            "quality": next(iter(quality.values()), None),
-            "quality_by_set": quality,
-            "latency": [row.to_json() for row in self.latency],
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Measurement":
-        """Reads what `to_json` wrote."""
-        return cls(
-            id=data["id"],
-            stage=data["stage"],
-            format=data["format"],
-            footprint=Footprint(**{field.name: data[field.name] for field in fields(Footprint)}),
-            quality_by_set={name: quality_from_json(it) for name, it in data["quality_by_set"].items()},
-            latency=tuple(LatencyRow.from_json(row) for row in data["latency"]),
-        )
 
 
 def measure_quality(
@@ -158,17 +31,21 @@ def measure_quality(
     thresholds do not fit, a probability is NaN or outside [0, 1], or a regression's value is not finite; if one is a
     regression and the other is not; and if the test set is empty.
     """
-    _check(candidate, test_set)
     answers = predict_all(candidate, test_set, progress)
     if test_set.is_regression:
         return score_values(answers, test_set, resamples=resamples, seed=seed)
-    return score_quality(answers, test_set, candidate.thresholds, resamples=resamples, seed=seed)
+    judged = judge(answers, test_set, candidate.thresholds, resamples=resamples, seed=seed)
+    return score_quality(judged, test_set, candidate.thresholds)
 
 
 def predict_all(
     candidate: Candidate, test_set: LabelledTexts, progress: Callable[[int, int], None] | None = None
 ) -> Floats:
-    """Checked probabilities (or a regression's values) of all rows, float32 (N, L), asked for in chunks."""
+    """Checked probabilities (or a regression's values) of all rows, float32 (N, L), asked for in chunks.
+
+    Errors: as `measure_quality`.
+    """
+    _check(candidate, test_set)
     rows, labels = len(test_set), len(test_set.labels)
     check = check_values if candidate.is_regression else check_probabilities
     answers = np.empty((rows, labels), dtype=np.float32)
@@ -183,18 +60,33 @@ def predict_all(
     return answers
 
 
-def score_quality(
+def judge(
     probabilities: Floats, test_set: LabelledTexts, thresholds: Floats | None, *, resamples: int, seed: int
-) -> SetQuality:
-    """The pure part: probabilities (N, L) in [0, 1] and truth -> quality with intervals."""
-    targets = test_set.targets
+) -> Judged:
+    """Decides, and resamples the rows. probabilities: (N, L) in [0, 1]."""
     decisions = decide(probabilities, thresholds)
+    draws = bootstrap(test_set.targets, decisions, probabilities, resamples=resamples, seed=seed)
+    return Judged(decisions, probabilities, draws)
+
+
+def score_quality(judged: Judged, test_set: LabelledTexts, thresholds: Floats | None) -> SetQuality:
+    """Every metric of a candidate's answers, with intervals."""
+    targets, decisions, probabilities = test_set.targets, judged.decisions, judged.probabilities
     half = np.full(targets.shape[1], 0.5, dtype=np.float32)
     at_half = decide(probabilities, half)
-    draws = bootstrap(targets, decisions, probabilities, resamples=resamples, seed=seed)
-    averages = _averages(targets, decisions, probabilities, draws)
-    labels = _label_qualities(test_set, decisions, at_half, probabilities, thresholds, draws)
+    averages = _averages(targets, decisions, probabilities, judged.draws)
+    labels = _label_qualities(test_set, decisions, at_half, probabilities, thresholds, judged.draws)
     return SetQuality(rows=len(test_set), macro_f1_at_half=macro(f1, targets, at_half), labels=labels, **averages)
+
+
+def score_details(own: Judged, references: Mapping[str, Judged], test_set: LabelledTexts) -> SetDetails:
+    """What else is said of a classifier's answers. references: by id, those it is compared with."""
+    return SetDetails(
+        against={
+            name: paired_differences(test_set.targets, test_set.labels, own, reference)
+            for name, reference in references.items()
+        }
+    )
 
 
 def _averages(

@@ -8,8 +8,7 @@ import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,16 +42,6 @@ class LatencyRow:
     texts_per_second: float
     speedup_vs_teacher: Interval | None
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain dict; `from_json` reads it back exactly."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "LatencyRow":
-        """Reads what `to_json` wrote."""
-        speedup = data["speedup_vs_teacher"]
-        return cls(**{**data, "speedup_vs_teacher": Interval(**speedup) if speedup else None})
-
 
 @dataclass(frozen=True)
 class LatencySamples:
@@ -64,24 +53,6 @@ class LatencySamples:
     threads: int
     batch_size: int
     seconds: NDArray[np.float64]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain dict; `from_json` reads it back exactly."""
-        return {
-            "candidates": list(self.candidates),
-            "runtimes": list(self.runtimes),
-            "device": self.device,
-            "threads": self.threads,
-            "batch_size": self.batch_size,
-            "seconds": self.seconds.tolist(),
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "LatencySamples":
-        """Reads what `to_json` wrote."""
-        seconds = np.array(data["seconds"], dtype=np.float64)
-        names = {key: tuple(data[key]) for key in ("candidates", "runtimes")}
-        return cls(**{**data, **names, "seconds": seconds})
 
 
 def measure_latency(

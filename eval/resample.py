@@ -45,6 +45,15 @@ class BootstrapDraws:
     label_f1: Draws
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A candidate's answers on N rows, both (N, L), and what resamples of those rows make of them."""
+
+    decisions: Targets
+    probabilities: Floats
+    draws: BootstrapDraws
+
+
 def bootstrap(
     targets: Targets, decisions: Targets, probabilities: Floats, *, resamples: int, seed: int
 ) -> BootstrapDraws:

@@ -5,7 +5,7 @@ every metric is computed from counts.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -49,20 +49,6 @@ class RegressionQuality:
     macro_spearman: Interval
     targets: dict[str, TargetQuality]
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain dict; `from_json` reads it back exactly."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "RegressionQuality":
-        """Reads what `to_json` wrote; keys added by a later version are passed over."""
-        averages = {f"macro_{name}": Interval(**data[f"macro_{name}"]) for name in METRICS}
-        return cls(
-            rows=data["rows"],
-            **averages,
-            targets={name: _target_from_json(row) for name, row in data["targets"].items()},
-        )
-
 
 def score_values(values: Floats, test_set: LabelledTexts, *, resamples: int, seed: int) -> RegressionQuality:
     """The pure part: predicted values (N, L) and true ones -> quality with intervals.
@@ -86,11 +72,6 @@ def _target_quality(truth: NDArray[Any], values: Floats, draws: Mapping[str, Dra
     measured = {name: interval(metric(truth, values), draws[name]) for name, metric in METRICS.items()}
     exact = truth.astype(np.float64)
     return TargetQuality(**measured, mean=float(exact.mean()), deviation=float(exact.std()))
-
-
-def _target_from_json(data: dict[str, Any]) -> TargetQuality:
-    known = {field.name: data[field.name] for field in fields(TargetQuality)}
-    return TargetQuality(**{**known, **{name: Interval(**data[name]) for name in METRICS}})
 
 
 def bootstrap_values(truth: NDArray[Any], values: Floats, *, resamples: int, seed: int) -> dict[str, Draws]:

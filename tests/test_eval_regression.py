@@ -16,8 +16,11 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 
 from eval import Candidate, Footprint, Interval, LabelledTexts, Measurement, Report, dump_report, load_report
 from eval.errors import InvalidInputError
-from eval.evaluator import CHUNK, measure_latency, measure_quality, quality_from_json, score_quality
+from eval.evaluator import CHUNK, judge, measure_quality, score_quality
+from eval.latency import measure_latency
+from eval.measurement import Quality
 from eval.metrics import macro
+from eval.plain import dump, read
 from eval.regression import mae, r2, rmse, spearman
 from eval.report.comparison import comparison_headings, comparison_rows
 from eval.report.markdown import render_markdown
@@ -194,7 +197,7 @@ def test_a_constant_target_is_undefined_and_left_out_of_the_mean():
     assert found.targets["stars"].r2 == found.targets["stars"].spearman == Interval(None, None, None)
     assert found.macro_r2.value == found.targets["price"].r2.value
     assert found.targets["stars"].rmse.value > 0
-    assert json.loads(json.dumps(found.to_json(), allow_nan=False)) == found.to_json()
+    assert json.loads(json.dumps(dump(found), allow_nan=False)) == dump(found)
 
 
 # ---------------------------------------------------------------------------------------------------- judging
@@ -293,8 +296,8 @@ def test_report_json_has_fields_of_its_own_kind_and_reads_back_exactly(tmp_path)
     assert set(quality["macro_r2"]) == {"value", "low", "high"}
     later = json.loads(path.read_text())["candidates"][0]["quality"] | {"added_later": 1}
     later["targets"]["stars"]["added_later"] = 1
-    assert quality_from_json(later) == written.candidates[0].quality_by_set["main"]
-    assert isinstance(quality_from_json(quality), RegressionQuality)
+    assert read(Quality, later) == written.candidates[0].quality_by_set["main"]
+    assert isinstance(read(Quality, quality), RegressionQuality)
 
 
 def test_the_comparison_shows_a_regressions_own_columns():
@@ -335,7 +338,8 @@ def test_the_picture_has_r2_upwards():
 
 def test_a_report_on_both_kinds_is_refused():
     test_set = LabelledTexts(("a", "b"), ("x",), np.array([[1], [0]], np.int8))
-    quality = score_quality(np.array([[0.9], [0.1]], np.float32), test_set, None, resamples=5, seed=0)
+    judged = judge(np.array([[0.9], [0.1]], np.float32), test_set, None, resamples=5, seed=0)
+    quality = score_quality(judged, test_set, None)
     classifier = replace(measured("teacher", 0), quality_by_set={"main": quality})
     with pytest.raises(InvalidInputError, match="does not compare"):
         report(candidates=(classifier, measured("student", 1)))

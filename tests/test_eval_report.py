@@ -7,8 +7,11 @@ import pytest
 
 from eval import Candidate, Footprint, Interval, LabelledTexts, Report, dump_report, load_report, measure_quality
 from eval.errors import InvalidInputError
-from eval.evaluator import CHUNK, LatencyRow, Measurement, SetQuality, score_quality
+from eval.evaluator import CHUNK, judge, score_quality
+from eval.latency import LatencyRow
+from eval.measurement import Measurement, SetQuality
 from eval.metrics import f1, macro, micro, roc_auc
+from eval.plain import dump, read
 from eval.report.comparison import headline_setting, interval_text, significant
 from eval.report.markdown import comparison_rows, render_markdown
 from eval.report.picture import draw_picture
@@ -94,7 +97,7 @@ def test_quality_is_what_the_metrics_say():
 
 
 def test_undefined_stays_null_all_the_way_to_json_and_is_spelled_out_in_markdown():
-    never = quality().to_json()["labels"]["never|seen"]
+    never = dump(quality())["labels"]["never|seen"]
     numbers = {key: value for key, value in never.items() if key not in ("support", "threshold")}
     assert set(numbers.values()) == {None}
     assert never["support"] == 0
@@ -108,13 +111,14 @@ def test_one_row_and_all_zero_predictions():
     assert found.macro_f1 == Interval(0.0, 0.0, 0.0)
     assert found.macro_roc_auc == Interval(None, None, None)
     assert found.labels["b"].f1 is None
-    assert json.loads(json.dumps(found.to_json(), allow_nan=False)) == found.to_json()
+    assert json.loads(json.dumps(dump(found), allow_nan=False)) == dump(found)
 
 
 def test_single_label_decides_by_argmax_and_has_no_thresholds():
     targets = np.array([[1, 0], [0, 1]], np.int8)
     test_set = LabelledTexts(("0", "1"), ("a", "b"), targets)
-    found = score_quality(np.array([[0.4, 0.35], [0.3, 0.31]], np.float32), test_set, None, resamples=5, seed=0)
+    judged = judge(np.array([[0.4, 0.35], [0.3, 0.31]], np.float32), test_set, None, resamples=5, seed=0)
+    found = score_quality(judged, test_set, None)
     assert found.macro_f1.value == 1.0
     assert found.macro_f1_at_half == 0.0
     assert found.labels["a"].threshold is None
@@ -147,7 +151,7 @@ def test_report_json_has_the_promised_shape():
     }  # fmt: skip
     first = document["candidates"][2]
     sizes = {"size_bytes", "model_bytes", "size_gzip_bytes", "parameters", "zeros_share"}
-    assert set(first) == {"id", "stage", "format", *sizes, "quality", "quality_by_set", "latency"}
+    assert set(first) == {"id", "stage", "format", *sizes, "quality", "quality_by_set", "latency", "details_by_set"}
     assert first["quality"] == first["quality_by_set"]["main"]
     averages = {f"{kind}_{name}" for kind in ("macro", "micro") for name in ("f1", "precision", "recall", "roc_auc")}
     assert averages | {"rows", "labels", "macro_average_precision"} <= set(first["quality"])
@@ -175,7 +179,7 @@ def test_report_round_trip_through_a_file_is_exact(tmp_path):
     later["candidates"][0]["quality_by_set"]["main"]["added_later"] = 1
     later["candidates"][0]["quality_by_set"]["main"]["labels"]["toxic"]["added_later"] = 1
     assert Report.from_json(later) == written
-    assert SetQuality.from_json(quality().to_json()) == quality()
+    assert read(SetQuality, dump(quality())) == quality()
 
 
 def test_nan_never_reaches_json():

@@ -12,7 +12,7 @@ from compress.artifact import Artifact, open_artifact
 from compress.context import silent
 from compress.data import labelled_digest
 from compress.judge import evaluate_artifacts
-from compress.measure import Measured
+from compress.measure import Measured, latency, quality
 from compress.recipe.recipe import Evaluate
 from eval.contract import LabelledTexts
 from eval.latency import LatencySamples
@@ -46,35 +46,55 @@ def taken(artifacts: dict[str, Artifact], comment_splits: Any, tmp_path: Path) -
 
 
 def test_what_was_measured_is_found_again(taken: Taken) -> None:
-    assert taken() == {"quality", "footprint", "latency"}
+    assert taken() == {"answers", "quality", "footprint", "latency"}
     assert taken() == set()
 
 
 def test_another_processor_answers_anew(taken: Taken, monkeypatch: pytest.MonkeyPatch) -> None:
     """int8 kernels saturate where there is no VNNI."""
     taken()
-    monkeypatch.setattr(measure, "cpu_features", lambda: ["avx2"])
-    assert taken() == {"quality"}
+    monkeypatch.setattr(quality, "cpu_features", lambda: ["avx2"])
+    assert taken() == {"answers", "quality"}
+
+
+def test_another_candidate_asks_the_others_nothing_again(
+    taken: Taken, artifacts: dict[str, Artifact], tmp_path: Path
+) -> None:
+    """TF-IDF comes in, so the student is compared anew: with the answers it gave."""
+    student = {"student-int8": artifacts["student-int8"]}
+    assert taken(artifacts=student) == {"answers", "quality", "footprint", "latency"}
+    before = len(list((tmp_path / "measurements").glob("answers-*")))
+    assert taken() == {"answers", "quality", "footprint", "latency"}
+    assert len(list((tmp_path / "measurements").glob("answers-*"))) == 2 * before
+
+
+def test_damaged_measurements_are_taken_again(taken: Taken, tmp_path: Path) -> None:
+    taken()
+    kept = {path: path.read_bytes() for path in (tmp_path / "measurements").glob("[aqf]*")}
+    for path, content in kept.items():
+        path.write_bytes(content[:20])
+    assert taken() == set()
+    assert {path: path.read_bytes() for path in kept} == kept
 
 
 def test_times_on_the_cpu_hold_whatever_the_gpu(taken: Taken, monkeypatch: pytest.MonkeyPatch) -> None:
     taken()
-    found = measure.environment()
-    monkeypatch.setattr(measure, "environment", lambda: found | GPU)
+    found = latency.environment()
+    monkeypatch.setattr(latency, "environment", lambda: found | GPU)
     assert taken() == set()
-    monkeypatch.setattr(measure, "environment", lambda: found | {"cpu": "another"})
+    monkeypatch.setattr(latency, "environment", lambda: found | {"cpu": "another"})
     assert taken() == {"latency"}
 
 
 @pytest.mark.parametrize("changed", GPU)
 def test_times_on_a_gpu_are_of_that_gpu_and_driver(taken: Taken, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
-    found = measure.environment() | GPU
-    monkeypatch.setattr(measure, "settings", lambda _: (measure.Setting("cuda", 1),))
-    monkeypatch.setattr(measure, "_time", lambda *_: {"rows": {}, "notes": [], "against_parent": {}})
-    monkeypatch.setattr(measure, "environment", lambda: found)
+    found = latency.environment() | GPU
+    monkeypatch.setattr(latency, "settings", lambda _: (latency.Setting("cuda", 1),))
+    monkeypatch.setattr(latency, "_time", lambda *_: latency.Times({}, (), {}))
+    monkeypatch.setattr(latency, "environment", lambda: found)
     assert "latency" in taken()
     assert taken() == set()
-    monkeypatch.setattr(measure, "environment", lambda: found | {changed: "another"})
+    monkeypatch.setattr(latency, "environment", lambda: found | {changed: "another"})
     assert taken() == {"latency"}
 
 
@@ -82,7 +102,7 @@ def test_times_on_a_gpu_are_of_that_gpu_and_driver(taken: Taken, monkeypatch: py
 def test_without_a_gpu_it_says_who_sees_none(
     artifacts: dict[str, Artifact], tmp_path: Path, asked: str, comment_splits: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure, "has_cuda", lambda: False)
+    monkeypatch.setattr(latency, "has_cuda", lambda: False)
     config = SMALL.model_copy(update={"devices": asked})
     tests = comment_splits.tests
     one = {"tfidf": artifacts["tfidf"]}
@@ -97,7 +117,7 @@ def test_speed_against_the_parent_is_paired_by_round() -> None:
     """Rounds that are slow for both: the ratio stays 2 in each."""
     seconds = np.array([[1.0, 0.5, 9], [10.0, 5.0, 9], [2.0, 1.0, 9]])
     samples = LatencySamples(("student", "pruned", "tfidf"), ("a", "b", "c"), "cpu", 1, 1, seconds)
-    found = measure._against_parents(samples, {"pruned": "student", "gone": "student"}, "here", 0)
+    found = latency._against_parents(samples, {"pruned": "student", "gone": "student"}, "here", 0)
     assert set(found) == {"pruned"}
     speed = found["pruned"].speed
     assert (found["pruned"].parent, speed.value, speed.low, speed.high) == ("student", 2, 2, 2)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from eval.contract import Interval
-from eval.evaluator import Measurement, SetQuality
 from eval.latency import LatencyRow
+from eval.measurement import Measurement, SetQuality
 from eval.report.report import Report
 from eval.values import RegressionQuality
 

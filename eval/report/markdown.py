@@ -5,7 +5,7 @@ from dataclasses import astuple
 from typing import TypeVar
 
 from eval.contract import Interval
-from eval.evaluator import Measurement, SetQuality
+from eval.measurement import Measurement, SetQuality
 from eval.report.comparison import (
     ACCURACY,
     MISSING,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from eval.contract import Interval
-from eval.evaluator import Measurement
+from eval.measurement import Measurement
 from eval.report.comparison import Setting, headline_setting, latency_at, megabytes, quality_name
 from eval.report.report import Report
 from eval.values import RegressionQuality

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.errors import InvalidInputError
-from eval.evaluator import Measurement
+from eval.measurement import Measurement
 from eval.values import RegressionQuality
 
 SCHEMA_VERSION = 1
@@ -77,7 +77,7 @@ class Report:
                 notes=tuple(data["notes"]),
                 command=data.get("command"),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, InvalidInputError) as error:
             raise InvalidInputError(f"the report is damaged, or not one of ours: {error!r}") from error
 
 

@@ -1,0 +1,86 @@
+"""What was measured of a candidate, as plain data that round-trips through JSON exactly."""
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from eval.contract import Footprint, Interval
+from eval.differences import Differences
+from eval.latency import LatencyRow
+from eval.plain import dump, read
+from eval.values import RegressionQuality
+
+
+@dataclass(frozen=True)
+class LabelQuality:
+    """One label of one test set. None is "undefined" (no positive there), never shown as a number.
+
+    support: positives. threshold: the decision threshold used; None where the decision is an argmax. f1_at_half: F1
+    with every threshold at 0.5, so that the gain of tuned thresholds is seen.
+    """
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    f1_low: float | None
+    f1_high: float | None
+    f1_at_half: float | None
+    roc_auc: float | None
+    average_precision: float | None
+    support: int
+    threshold: float | None
+
+
+@dataclass(frozen=True)
+class SetQuality:
+    """All of one test set. Macro: mean over the labels where it is defined. Micro: over all decisions pooled.
+
+    Intervals are 95 % (stratified percentile bootstrap, see `eval.resample`). macro_f1_at_half has none.
+    """
+
+    rows: int
+    macro_f1: Interval
+    micro_f1: Interval
+    macro_precision: Interval
+    macro_recall: Interval
+    micro_precision: Interval
+    micro_recall: Interval
+    macro_roc_auc: Interval
+    micro_roc_auc: Interval
+    macro_average_precision: Interval
+    micro_average_precision: Interval
+    macro_f1_at_half: float | None
+    labels: dict[str, LabelQuality]
+
+
+Quality: TypeAlias = SetQuality | RegressionQuality
+
+
+@dataclass(frozen=True)
+class SetDetails:
+    """What else one test set says of a classifier. against: by the id of the candidate it is compared with."""
+
+    against: dict[str, Differences]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """All that is known of one candidate. quality_by_set, details_by_set: by test set, in the recipe's order."""
+
+    id: str
+    stage: str
+    format: str
+    footprint: Footprint
+    quality_by_set: dict[str, Quality]
+    latency: tuple[LatencyRow, ...]
+    details_by_set: dict[str, SetDetails] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """One entry of report.json's `candidates`; "quality" repeats the first test set for who reads only that."""
+        written = dump(self)
+        footprint = written.pop("footprint")
+        return {**written, **footprint, "quality": next(iter(written["quality_by_set"].values()), None)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Measurement":
+        """Reads what `to_json` wrote. Raises InvalidInputError if something of it is missing."""
+        return read(cls, {**data, "footprint": data})
