@@ -14,7 +14,7 @@ from compress.data import labelled_digest, read_labelled_with_notes
 from compress.environment import environment
 from compress.errors import ArtifactError, UserError
 from compress.inputs import DataFacts, RecipeData
-from compress.measure import VERSION, measure
+from compress.measure import VERSION, measure, measure_seeds
 from compress.recipe.data import Task
 from compress.recipe.recipe import Evaluate, Recipe
 from compress.recipe.stages import Distill, Prune
@@ -58,8 +58,12 @@ def report_run(
     tests = data.splits.tests
     digests = {name: data.facts.digests[f"test:{name}"] for name in tests}
     pruned = {stage.id: stage.from_ for stage in recipe.all_stages if isinstance(stage, Prune) and stage.from_}
+    candidates = {stage.id: artifacts[stage.id] for stage in recipe.all_stages}
     measured = measure(
-        artifacts, tests, digests, recipe.evaluate, teacher_of(recipe), recipe.seed, out / "cache", progress, pruned
+        candidates, tests, digests, recipe.evaluate, teacher_of(recipe), recipe.seed, out / "cache", progress, pruned
+    )
+    seeds = measure_seeds(
+        _by_seed(recipe, artifacts), tests, digests, recipe.evaluate, recipe.seed, out / "cache", progress
     )
     report = Report(
         name=recipe.name,
@@ -70,11 +74,20 @@ def report_run(
         first_set=next(iter(tests)),
         notes=(*data.facts.notes, *measured.notes, *_stage_notes(artifacts)),
         command=command,
+        seeds=seeds,
     )
     write_report(report, out)
     write_json(out / "recipe.lock", _lock(recipe, artifacts, data.facts))
     write_json(kept, _stamp(key, out))
     return Outcome(report, ran, measured=True)
+
+
+def _by_seed(recipe: Recipe, artifacts: dict[str, Artifact]) -> dict[str, dict[int, Artifact]]:
+    """The stages that were trained with several seeds: id -> seed -> artifact."""
+    found: dict[str, dict[int, Artifact]] = {}
+    for repeat in recipe.repeats:
+        found.setdefault(repeat.of, {recipe.seed: artifacts[repeat.of]})[repeat.seed] = artifacts[repeat.stage.id]
+    return found
 
 
 def write_report(report: Report, out: Path) -> None:

@@ -38,7 +38,7 @@ def run_recipe(
     with run_folder(out, "run"):
         pending = Pending(out)
         if fresh:
-            pending.begin(tuple(stage.id for stage in recipe.all_stages))
+            pending.begin(recipe.all_ids)
         data = RecipeData(recipe, out / "cache")
         if not pending.stages:  # else a fresh run was asked for, now or before it was killed
             check_same_run(recipe, data.facts, out)
@@ -73,7 +73,7 @@ def _run_steps(
 
 def _plan(recipe: Recipe, out: Path, data: RecipeData, pending: Pending) -> Plan:
     """What is to run; neither a stage that is pending nor what follows it counts as cached."""
-    fresh = {stage.id for stage in recipe.all_stages} <= set(pending.stages)  # then no old artifact is even opened
+    fresh = set(recipe.all_ids) <= set(pending.stages)  # then no old artifact is even opened
     plan = make_plan(recipe, out, data.facts, fresh)
     again = set(pending.stages)
     steps = []
@@ -100,7 +100,7 @@ def _run_step(
         if old != work:
             shutil.rmtree(old)
     work.mkdir(parents=True, exist_ok=True)
-    context = Context(recipe.seed, "cuda" if has_cuda() else "cpu", work, out / "cache", progress)
+    context = Context(step.seed, "cuda" if has_cuda() else "cpu", work, out / "cache", progress)
     inputs = Inputs(
         recipe.task,
         parent=artifacts[stage.from_] if isinstance(stage, Follows) and stage.from_ else None,

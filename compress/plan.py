@@ -45,10 +45,12 @@ _DEFAULT_TOKENS = 256
 class Step:
     """A stage with all it takes to know whether it must run. artifact: the cached result, if it still holds.
 
-    forecast_bytes: expected size of the artifact (the real one if it is cached); None where it cannot be known yet.
+    seed: of its chance. forecast_bytes: expected size of the artifact (the real one if it is cached); None where it
+    cannot be known yet.
     """
 
     stage: Stage
+    seed: int
     inputs: tuple[str, ...]
     cache_key: str
     artifact: Artifact | None
@@ -78,33 +80,36 @@ def artifact_path(out: Path, stage_id: str) -> Path:
 def make_plan(recipe: Recipe, out: Path, facts: DataFacts, fresh: bool = False) -> Plan:
     """What a run would do. Reads and verifies artifacts, writes nothing. Raises ArtifactError for a damaged one.
 
-    fresh: nothing counts as cached.
+    fresh: nothing counts as cached. Trainings with further seeds come last.
     """
     steps: list[Step] = []
     found: dict[str, Artifact | None] = {}
     forecasts: dict[str, int | None] = {}
     tokens: dict[str, int | None] = {}
-    for stage in recipe.all_stages:
-        key = cache_key(stage, recipe, facts)
+    repeats = ((repeat.stage, repeat.seed) for repeat in recipe.repeats)
+    for stage, seed in (*((stage, recipe.seed) for stage in recipe.all_stages), *repeats):
+        key = cache_key(stage, recipe, facts, seed)
         names = stage_inputs(stage)
         cached = None if fresh else cached_artifact(out, stage.id, key, {name: found[name] for name in names})
         found[stage.id] = cached
         tokens[stage.id] = cached.manifest.max_tokens if cached else max_tokens_of(stage, tokens)
         forecasts[stage.id] = size_of(cached) if cached else _forecast(stage, forecasts, facts, tokens[stage.id])
-        steps.append(Step(stage, names, key, cached, forecasts[stage.id]))
+        steps.append(Step(stage, seed, names, key, cached, forecasts[stage.id]))
     return Plan(tuple(steps))
 
 
-def cache_key(stage: Stage, recipe: Recipe, facts: DataFacts) -> str:
+def cache_key(stage: Stage, recipe: Recipe, facts: DataFacts, seed: int) -> str:
     """sha256 of all that decides a stage's result, its parents' contents apart: those are compared by digest.
+
+    seed: of its chance; how many further trainings there are is no matter to this one.
 
     Keys at their default do not count, so that a new one with a default leaves older results as they are; a default
     that changes its meaning raises the stage's version.
     """
     parts = {
-        "stage": stage.model_dump(mode="json", exclude_defaults=True),
+        "stage": stage.model_dump(mode="json", exclude_defaults=True, exclude={"seeds"}),
         "version": _VERSIONS[stage.type],
-        "seed": recipe.seed,
+        "seed": seed,
         "task": recipe.task.model_dump(mode="json", exclude_defaults=True),
         "data": {name: facts.digests[name] for name in _rows_read(stage)},
         "encoder": _encoder_identity(stage),

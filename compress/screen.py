@@ -82,6 +82,7 @@ def bars() -> Iterator[Screen]:
 def show_report(report: "Report", told: Container[str] = ()) -> None:
     """The notes that were not told before, then the comparison, in as many tables as the terminal's width asks for."""
     from eval.report.comparison import comparison_headings, comparison_rows
+    from eval.report.seeds import seed_lines
 
     for note in report.notes:
         if note not in told:
@@ -97,6 +98,8 @@ def show_report(report: "Report", told: Container[str] = ()) -> None:
             table.add_row(*(row[column] for column in columns))
         _print_wide(table)
         title = ""
+    for line in seed_lines(report):
+        console.print(line, soft_wrap=True)
 
 
 def packed(headings: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[list[int]]:

@@ -215,3 +215,23 @@ def test_planning_imports_no_torch(tmp_path: Path, out: Path) -> None:
     )
     arguments = (str(tmp_path / "recipe.yaml"), str(out), json.dumps(FACTS.digests))
     assert subprocess.check_output([sys.executable, "-c", code, *arguments], text=True) == "[]\n"
+
+
+# ---------------------------------------------------------------------------------------------------- seeds
+
+
+def test_further_seeds_are_trainings_of_their_own_that_come_last(tmp_path: Path, encoder: Path) -> None:
+    planned = recipe(tmp_path, "seed=7", "stages.student.seeds=3", "stages.pruned.seeds=2")
+    steps = make_plan(planned, tmp_path / "out", FACTS).steps
+    assert [(step.stage.id, step.seed) for step in steps] == [
+        *((name, 7) for name in IDS), ("student.seed8", 8), ("student.seed9", 9), ("pruned.seed8", 8)
+    ]  # fmt: skip
+    assert [step.inputs for step in steps[-3:]] == [("teacher",), ("teacher",), ("student", "teacher")]
+    assert len({step.cache_key for step in steps}) == len(steps)
+
+
+def test_further_seeds_leave_what_was_trained_as_it_is(tmp_path: Path, out: Path) -> None:
+    assert to_run(make_plan(recipe(tmp_path, "stages.student.seeds=2"), out, FACTS)) == ["student.seed14"]
+    finish(out, recipe(tmp_path, "stages.student.seeds=2"))
+    assert to_run(make_plan(recipe(tmp_path, "stages.student.seeds=3"), out, FACTS)) == ["student.seed15"]
+    assert to_run(make_plan(recipe(tmp_path), out, FACTS)) == []

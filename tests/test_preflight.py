@@ -158,9 +158,9 @@ def test_what_is_cached_is_not_asked(tmp_path: Path, encoder: Path, teacher: Any
         }
     )
     one, two = recipe.stages
-    cached = Step(one, (), "", open_artifact(teacher.path), None)
+    cached = Step(one, 13, (), "", open_artifact(teacher.path), None)
     check_plan(Plan((cached,)), recipe.task)
     # a cached teacher still says how long its student's texts are
     reconfigure(encoder, max_position_embeddings=16)
     with pytest.raises(CompressError, match="max_tokens 32 is above the 16 positions"):
-        check_plan(Plan((cached, Step(two, ("teacher",), "", None, None))), recipe.task)
+        check_plan(Plan((cached, Step(two, 13, ("teacher",), "", None, None))), recipe.task)

@@ -13,8 +13,9 @@ from compress.measure.store import VERSION, Store
 from compress.recipe.recipe import Evaluate
 from eval.contract import Footprint, LabelledTexts
 from eval.measurement import Measurement
+from eval.seeds import SeedSpread, Spread, quality_spreads
 
-__all__ = ["VERSION", "Measured", "measure"]
+__all__ = ["VERSION", "Measured", "measure", "measure_seeds"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,29 @@ def measure(
     )
     shares = {name: prints[name].zeros_share for name in pruned or {}}
     return Measured(measurements, (*times.notes, *pruning_notes(shares, times.against_parent)))
+
+
+def measure_seeds(
+    trained: Mapping[str, Mapping[int, Artifact]],
+    tests: dict[str, LabelledTexts],
+    test_digests: dict[str, str],
+    config: Evaluate,
+    seed: int,
+    cache_dir: Path,
+    progress: Progress,
+) -> tuple[SeedSpread, ...]:
+    """How far each stage's trainings lie apart in quality. trained: stage id -> seed -> artifact."""
+    store = Store(cache_dir / "measurements", config, seed)
+
+    def spreads(name: str, test: str) -> dict[str, Spread]:
+        artifacts = {f"{name}, seed {number}": artifact for number, artifact in trained[name].items()}
+        found = judge_set(artifacts, (), test, tests[test], test_digests[test], store, progress)
+        return quality_spreads([result.quality for result in found.values()])
+
+    return tuple(
+        SeedSpread(name, tuple(by_seed), {test: spreads(name, test) for test in tests})
+        for name, by_seed in trained.items()
+    )
 
 
 def _footprint(artifact: Artifact, store: Store) -> Footprint:

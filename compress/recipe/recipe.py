@@ -1,12 +1,13 @@
 """The whole recipe, as `load_recipe` returns it: every value typed, every reference checked."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from compress.recipe.data import Data, Task
 from compress.recipe.model import Section, distinct, plain_name
-from compress.recipe.stages import Distill, Follows, Positive, Prune, Stage, Tfidf
+from compress.recipe.stages import Distill, Follows, Positive, Prune, Stage, Tfidf, Training
 
 Threads = Positive | Literal["all"]
 Baseline = Literal["tfidf", "tfidf_chars"]
@@ -26,6 +27,15 @@ class Evaluate(Section):
     max_seconds: Annotated[float, Field(gt=0)] = 60.0
     resamples: Annotated[int, Field(ge=100)] = 1000
     devices: Literal["auto", "cpu"] = "auto"
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """One more training of a stage. stage: it, under an id of its own; of: the id of the stage it repeats."""
+
+    stage: Stage
+    of: str
+    seed: int
 
 
 class Recipe(Section):
@@ -49,10 +59,25 @@ class Recipe(Section):
         return self
 
     @property
+    def repeats(self) -> tuple[Repeat, ...]:
+        """The trainings that `seeds` asks for beside the stages themselves: the same with the seeds that come next."""
+        return tuple(
+            Repeat(stage.model_copy(update={"id": f"{stage.id}.seed{seed}", "seeds": 1}), stage.id, seed)
+            for stage in self.stages
+            if isinstance(stage, Training)
+            for seed in range(self.seed + 1, self.seed + stage.seeds)
+        )
+
+    @property
     def all_stages(self) -> tuple[Stage, ...]:
         """The baselines as stages of their own, then the recipe's stages."""
         asked = tuple(Tfidf(id=name, type="tfidf", features=_BASELINES[name]) for name in self.baselines)
         return (*asked, *self.stages)
+
+    @property
+    def all_ids(self) -> tuple[str, ...]:
+        """Of everything a run makes, in the order it does."""
+        return tuple(stage.id for stage in (*self.all_stages, *(repeat.stage for repeat in self.repeats)))
 
 
 def stage_inputs(stage: Stage) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from eval.report.comparison import (
     with_interval,
 )
 from eval.report.report import Report
+from eval.report.seeds import seeds_section
 from eval.report.table import markdown_table, plain
 from eval.values import RegressionQuality, TargetQuality
 
@@ -67,6 +68,7 @@ def render_markdown(report: Report, picture: str | None) -> str:
     if picture is not None:
         parts.append(f"![{_capital(quality_name(report))} against latency; marker area is size]({picture})")
     parts += _label_sections(report)
+    parts += seeds_section(report)
     parts += ["## Latency", _latency(report), "## How to read it", _how_to_read(report)]
     parts += ["## How to reproduce it", _reproduce(report)]
     return "\n\n".join(parts) + "\n"

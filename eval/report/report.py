@@ -7,6 +7,8 @@ from typing import Any
 
 from eval.errors import InvalidInputError
 from eval.measurement import Measurement
+from eval.plain import dump, read
+from eval.seeds import SeedSpread
 from eval.values import RegressionQuality
 
 SCHEMA_VERSION = 1
@@ -19,7 +21,7 @@ class Report:
     recipe: the resolved recipe, plain JSON. environment: machine, versions, threads, plain JSON. teacher_id: the
     candidate that speedups are relative to, or None. first_set: the test set that tables show first; every candidate
     was judged on it. notes: sentences a reader must see before the numbers (e.g. that the data is synthetic).
-    command: what was typed to make it, or None.
+    command: what was typed to make it, or None. seeds: of the stages that were trained with several.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Report:
     first_set: str
     notes: tuple[str, ...]
     command: str | None = None
+    seeds: tuple[SeedSpread, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -57,6 +60,7 @@ class Report:
             "notes": list(self.notes),
             "teacher": self.teacher_id,
             "candidates": [_with_set_first(candidate, self.first_set).to_json() for candidate in self.candidates],
+            "seeds": [dump(it) for it in self.seeds],
         }
 
     @classmethod
@@ -76,6 +80,7 @@ class Report:
                 first_set=next((name for it in candidates for name in it.quality_by_set), ""),
                 notes=tuple(data["notes"]),
                 command=data.get("command"),
+                seeds=read(tuple[SeedSpread, ...], data.get("seeds", [])),
             )
         except (KeyError, TypeError, AttributeError, InvalidInputError) as error:
             raise InvalidInputError(f"the report is damaged, or not one of ours: {error!r}") from error
