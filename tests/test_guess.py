@@ -194,6 +194,28 @@ def test_blank_label_cells_are_told() -> None:
     assert "2 rows have a blank cell in 'topic'" in found.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ([*cycle(["Yes", "No"], 59), "yes"], "rarely seen in 'topic': 'yes' (1): mend the file where that is a slip"),
+        ([*cycle("12345", 58), "four", "6"], "rarely seen in 'topic': '6' (1), 'four' (1): mend"),
+        (
+            [*cycle(["ham", "spam"], 59), "ham,spam"],
+            "several labels in 'topic' stand in 1 row of 60 alone, such as 'ham",
+        ),
+    ],
+)
+def test_a_cell_that_may_be_a_slip_is_told(cells: list[str], told: str) -> None:
+    (note,) = guess(sheet(body=sentences(60), topic=cells), Answers()).notes
+    assert note.startswith(told)
+
+
+def test_what_is_said_often_enough_is_no_slip() -> None:
+    assert guess(sheet(body=sentences(60), topic=[*cycle("ab", 57), *"ccc"]), Answers()).notes == ()
+    assert guess(sheet(body=sentences(60), topic=cycle(["a,b", "a", "b"], 60)), Answers()).notes == ()
+    assert guess(sheet(body=sentences(30), topic=[*cycle("ab", 29), "c"]), Answers()).notes == ()  # too few to tell
+
+
 # ---------------------------------------------------------------------------------------------------- headers
 
 

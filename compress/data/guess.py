@@ -116,7 +116,7 @@ def guess(sheet: Sheet, answers: Answers, label_names: Sequence[str] = ()) -> Gu
         labels = replace(labels, labels=tuple(label_names))
         why["labels"] = f"{labels.why}; their names from the file beside it"
     doubts = (*doubts, *text_doubts, *label_doubts)
-    return Guess(text, labels, None if header else tuple(cells), why, doubts, label_notes(looks, labels), cells)
+    return Guess(text, labels, None if header else tuple(cells), why, doubts, label_notes(looks, labels, cells), cells)
 
 
 def answered(answers: Answers, doubt: Doubt, taken: Sequence[int]) -> Answers:

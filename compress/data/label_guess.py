@@ -3,6 +3,7 @@
 import csv
 import io
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -155,20 +156,52 @@ def labels_flag(group: tuple[str, ...], looks: Looks) -> str:
     return f"--labels {shlex.quote(line.getvalue())}"
 
 
-def label_notes(looks: Looks, labels: Labels) -> tuple[str, ...]:
-    """What a run would stop at, told before: blank cells, labels that never hold."""
+def label_notes(looks: Looks, labels: Labels, cells: Cells) -> tuple[str, ...]:
+    """What a run would stop at, told before: blank cells, labels that never hold; and what may be a slip of the pen."""
     notes = []
     for name in labels.columns:
         look = looks[name]
         if look.blank and not (labels.task == "multi_label" and labels.label_column):
-            rows = "1 row has a blank cell" if look.blank == 1 else f"{look.blank:,} rows have a blank cell"
-            notes.append(f"{rows} in {shown(name)!r}, and a run stops there: leave them out, or write what holds")
+            have = "has" if look.blank == 1 else "have"
+            notes.append(
+                f"{_rows(look.blank)} {have} a blank cell in {shown(name)!r}, and a run stops there: leave them out, "
+                "or write what holds"
+            )
     if labels.task == "multi_label" and labels.label_column is None:
         never = [look.name for look in looks.values() if look.kind == "yes_no" and not YES & _lower(look.values)]
         notes += [
             f"{shown(name)!r} is 0 in every row and is left out: nothing can be learned about it" for name in never
         ]
+    if labels.label_column is not None:
+        notes += _slips(cells[labels.label_column], labels)
     return tuple(notes)
+
+
+def _slips(cells: Sequence[str], labels: Labels) -> list[str]:
+    """What so few cells say that it may be a mistake of the file: a class written otherwise, several in one cell."""
+    few = max(2, len(cells) // 500)
+    if len(cells) < 20 * few:
+        return []
+    where = shown(labels.label_column or "")
+    mark = (labels.separator or ",") if labels.task == "multi_label" else None
+    several = [cell for cell in cells if mark and mark in cell]
+    notes = []
+    if 0 < len(several) <= few:
+        notes.append(
+            f"several labels in {where!r} stand in {_rows(len(several))} of {len(cells):,} alone, such as "
+            f"{shown(several[0])!r}: if that is a slip, mend the file and take --task single_label"
+        )
+    counts = Counter(part for cell in cells for part in parts_of(cell, mark) if part)
+    rare = [value for value, count in counts.items() if count <= few]
+    if rare and any(count > few for count in counts.values()):
+        told = ", ".join(f"{shown(value)!r} ({counts[value]})" for value in sorted(rare)[:5])
+        more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
+        notes.append(f"rarely seen in {where!r}: {told}{more}: mend the file where that is a slip")
+    return notes
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def _lower(values: Sequence[str]) -> set[str]:
