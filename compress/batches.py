@@ -1,11 +1,11 @@
 """Texts of like length together: the batches of training and of prediction, so that little padding is computed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.pieces import TokenIds, pool_windows
+from compress.pieces import Pieces, TokenIds, pool_windows
 from compress.tokenizer import Batch, Tokenizer
 
 # tokens in one forward pass, padding included: 32 texts of 512 tokens, or 512 texts of 32
@@ -61,10 +61,22 @@ def text_logits(
 
     run: logits (B, L) of a padded batch. threads: of tokenization. progress is told texts.
     """
+    return pieces_logits(run, tokenizer.runs(texts, threads), tokenizer, outputs, progress, len(texts))
+
+
+def pieces_logits(
+    run: Callable[[Batch], NDArray[np.float32]],
+    runs: Iterable[Pieces],
+    tokenizer: Tokenizer,
+    outputs: int,
+    progress: Callable[[int, int], None] | None = None,
+    total: int = 0,
+) -> NDArray[np.float32]:
+    """The same of texts that are already cut into tokens. total: texts, for progress."""
     parts = []
     done = 0
-    for pieces in tokenizer.runs(texts, threads):
-        told = _in_texts(progress, done, len(pieces.counts), len(texts)) if progress else None
+    for pieces in runs:
+        told = _in_texts(progress, done, len(pieces.counts), total) if progress else None
         logits = run_in_batches(run, pieces.tokens, tokenizer, outputs, told)
         parts.append(pool_windows(logits, pieces.counts, tokenizer.long_text.window_pooling))
         done += len(pieces.counts)

@@ -3,6 +3,8 @@
 import os
 import platform
 import re
+import time
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -54,6 +56,40 @@ def cpu_features() -> list[str]:
     """Those vector extensions that decide how fast bf16 and int8 run; empty where the system does not say."""
     flags = set(f"{_cpu_line('flags')} {_cpu_line('Features')}".split())
     return [name for name in _FEATURES if name in flags]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The machine's clocks at one moment, in seconds; two of them say what it did in between.
+
+    at: wall clock. busy: all that its cores have worked, hypervisor's theft included; own: this process's part of that.
+    load: 1-minute load average, None where the system has none.
+    """
+
+    at: float
+    busy: float
+    own: float
+    load: float | None
+
+    def others_since(self, before: "Reading") -> float:
+        """Cores that other processes kept busy since `before`, on average."""
+        passed = max(self.at - before.at, 1e-9)
+        return max(0.0, (self.busy - before.busy) - (self.own - before.own)) / passed
+
+
+def machine_reading() -> Reading:
+    """The clocks now."""
+    import psutil
+
+    times, own = psutil.cpu_times()._asdict(), psutil.Process().cpu_times()
+    working = ("user", "nice", "system", "irq", "softirq", "steal")  # guests' time is in user's
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return Reading(time.monotonic(), sum(times.get(name, 0.0) for name in working), own.user + own.system, load)
+
+
+def machine_cores() -> int:
+    """Cores of the whole machine, whatever this process may use."""
+    return os.cpu_count() or 1
 
 
 def check_onnxruntime() -> None:

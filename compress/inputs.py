@@ -12,17 +12,22 @@ from compress.errors import DataError
 from compress.recipe.data import Task
 from compress.recipe.long_text import TRUNCATE, LongText
 from compress.recipe.recipe import Recipe
+from compress.recipe.thresholds import Thresholds
 from compress.scaling import Scaling
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """parent: the artifact a stage starts from. teacher: the one it learns from. splits: reads the data when called."""
+    """parent: the artifact a stage starts from. teacher: the one it learns from. splits: reads the data when called.
+
+    thresholds: how decisions are fitted.
+    """
 
     task: Task
     parent: Artifact | None
     teacher: Artifact | None
     splits: Callable[[], Splits]
+    thresholds: Thresholds = "max_f1"
 
     def followed(self) -> Artifact:
         """The parent, of a stage that must have one."""
@@ -70,7 +75,8 @@ class RecipeData:
     def splits(self) -> Splits:
         """The rows themselves. Raises DataError, also if they are no longer those that the kept digests are of."""
         known = self._known()
-        splits = load_splits(self.recipe.data, self.recipe.task, self.recipe.seed)
+        recipe = self.recipe
+        splits = load_splits(recipe.data, recipe.task, recipe.seed, recipe.evaluate.slices)
         if known is not None and known.digests != split_digests(splits):
             if self.keep:
                 self._file.unlink(missing_ok=True)
@@ -106,7 +112,8 @@ class RecipeData:
         return self._source_key()
 
     def _source_key(self) -> str:
-        return source_key(self.recipe.data, self.recipe.task, self.recipe.seed)
+        recipe = self.recipe
+        return source_key(recipe.data, recipe.task, recipe.seed, recipe.evaluate.slices)
 
     @property
     def _file(self) -> Path:

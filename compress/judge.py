@@ -9,20 +9,23 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from compress.artifact import Artifact, open_artifact, read_json, sha256_file, sha256_text, write_json, write_whole
+from compress.card import cards_there, write_cards
 from compress.context import Progress
 from compress.data import labelled_digest, read_labelled_with_notes
 from compress.environment import environment
-from compress.errors import ArtifactError, UserError
+from compress.errors import ArtifactError, RecipeError, UserError
 from compress.inputs import DataFacts, RecipeData
 from compress.measure import VERSION, measure, measure_seeds
 from compress.recipe.data import Task
-from compress.recipe.recipe import Evaluate, Recipe
-from compress.recipe.stages import Distill, Prune
+from compress.recipe.fits_goals import check_test_sets
+from compress.recipe.recipe import Evaluate, Recipe, teacher_of
+from compress.recipe.stages import Prune
 from compress.threads import all_threads
 from compress.version import __version__
+from eval.goals import TEACHER
+from eval.measurement import Measurement
 from eval.report.report import SCHEMA_VERSION, Report, dump_report, load_report
-
-TEACHER = "teacher"
+from eval.verdicts import Evidence, Verdict, judge_goal
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,6 @@ class Outcome:
     report: Report
     ran: tuple[str, ...]
     measured: bool
-
-
-def teacher_of(recipe: Recipe) -> str | None:
-    """What speedups are relative to: the stage called teacher, else the first one that others learn from."""
-    stages = recipe.all_stages
-    named = next((stage.id for stage in stages if stage.id == TEACHER), None)
-    return named or next((s.teacher for s in stages if isinstance(s, Distill | Prune) and s.teacher), None)
 
 
 def report_run(
@@ -54,13 +50,18 @@ def report_run(
     key = _report_key(recipe, artifacts, data.facts)
     kept = out / "cache" / "report-key.json"
     if _report_files_there(out) and read_json(kept) == _stamp(key, out):
-        return Outcome(load_report(out / "report.json"), ran, measured=False)
+        report = load_report(out / "report.json")
+        if not cards_there(artifacts, report):
+            write_cards(artifacts, report, data.facts.digests)
+        return Outcome(report, ran, measured=False)
     tests = data.splits.tests
     digests = {name: data.facts.digests[f"test:{name}"] for name in tests}
     pruned = {stage.id: stage.from_ for stage in recipe.all_stages if isinstance(stage, Prune) and stage.from_}
     candidates = {stage.id: artifacts[stage.id] for stage in recipe.all_stages}
+    teacher, first = teacher_of(recipe.all_stages), next(iter(tests))
+    compared, cache = _compared(recipe), out / "cache"
     measured = measure(
-        candidates, tests, digests, recipe.evaluate, teacher_of(recipe), recipe.seed, out / "cache", progress, pruned
+        candidates, tests, digests, recipe.evaluate, teacher, recipe.seed, cache, progress, pruned, compared
     )
     seeds = measure_seeds(
         _by_seed(recipe, artifacts), tests, digests, recipe.evaluate, recipe.seed, out / "cache", progress
@@ -70,16 +71,40 @@ def report_run(
         recipe=recipe.model_dump(mode="json", by_alias=True),
         environment=environment(),
         candidates=measured.measurements,
-        teacher_id=teacher_of(recipe),
-        first_set=next(iter(tests)),
-        notes=(*data.facts.notes, *measured.notes, *_stage_notes(artifacts)),
+        teacher_id=teacher,
+        first_set=first,
+        notes=(*data.facts.notes, *measured.notes, *measured.timing_notes, *_stage_notes(artifacts)),
         command=command,
+        timing=measured.timing,
         seeds=seeds,
+        verdicts=_verdicts(recipe, measured.measurements, teacher, first),
     )
     write_report(report, out)
+    write_cards(artifacts, report, data.facts.digests)
     write_json(out / "recipe.lock", _lock(recipe, artifacts, data.facts))
     write_json(kept, _stamp(key, out))
-    return Outcome(report, ran, measured=True)
+    return Outcome(report, ran, measured=measured.anew or bool(ran))
+
+
+def _compared(recipe: Recipe) -> dict[str, tuple[str, ...]]:
+    """By candidate, the models that its goals name, the teacher apart: with that all are compared."""
+    return {
+        name: tuple(goal.reference for goal in goals if goal.reference not in (None, TEACHER))
+        for name, goals in recipe.goals_by_candidate.items()
+    }
+
+
+def _verdicts(
+    recipe: Recipe, measurements: Sequence[Measurement], teacher: str | None, first: str
+) -> tuple[Verdict, ...]:
+    """On every goal, in the recipe's order."""
+    evidence = {it.id: Evidence(it, teacher, first, all_threads()) for it in measurements}
+    return tuple(
+        verdict
+        for name, goals in recipe.goals_by_candidate.items()
+        for goal in goals
+        for verdict in judge_goal(goal, evidence[name])
+    )
 
 
 def _by_seed(recipe: Recipe, artifacts: dict[str, Artifact]) -> dict[str, dict[int, Artifact]]:
@@ -91,11 +116,14 @@ def _by_seed(recipe: Recipe, artifacts: dict[str, Artifact]) -> dict[str, dict[i
 
 
 def write_report(report: Report, out: Path) -> None:
-    """report.json, report.md and its picture, each written whole."""
+    """report.json, report.html, report.md and its picture, each written whole."""
+    from eval.report.html import render_html
     from eval.report.markdown import render_markdown
     from eval.report.picture import draw_picture
 
-    write_whole(out / "report.svg", draw_picture(report))
+    picture = draw_picture(report)
+    write_whole(out / "report.svg", picture)
+    write_whole(out / "report.html", render_html(report, picture))
     write_whole(out / "report.md", render_markdown(report, "report.svg"))
     write_whole(out / "report.json", dump_report(report))
 
@@ -112,10 +140,9 @@ def evaluate_artifacts(
 
     ArtifactError where they do not.
     """
-    wanted = dict.fromkeys(folder.resolve() for folder in (*((teacher,) if teacher else ()), *folders))
-    opened = [open_artifact(folder) for folder in wanted]
+    artifacts = open_artifacts(folders, teacher)
+    opened = list(artifacts.values())
     _check_comparable(opened)
-    artifacts = dict(zip(_names(opened), opened, strict=True))
     task = opened[0].manifest.task
     read = read_labelled_with_notes(data, task)
     # of the rows and not of the file: the labels may lie in another one, and the columns are the artifact's
@@ -129,9 +156,17 @@ def evaluate_artifacts(
         candidates=measured.measurements,
         teacher_id=teacher_id,
         first_set=data.stem,
-        notes=(*read.notes, *measured.notes),
+        notes=(*read.notes, *measured.notes, *measured.timing_notes),
         command=command,
+        timing=measured.timing,
     )
+
+
+def open_artifacts(folders: Sequence[Path], teacher: Path | None) -> dict[str, Artifact]:
+    """By id, the teacher first; one that is named twice is opened once."""
+    wanted = dict.fromkeys(folder.resolve() for folder in (*((teacher,) if teacher else ()), *folders))
+    opened = [open_artifact(folder) for folder in wanted]
+    return dict(zip(_names(opened), opened, strict=True))
 
 
 def _check_comparable(opened: Sequence[Artifact]) -> None:
@@ -153,7 +188,8 @@ def _names(artifacts: Sequence[Artifact]) -> list[str]:
 
 
 def _report_files_there(out: Path) -> bool:
-    return all((out / name).is_file() for name in ("report.json", "report.md", "report.svg", "recipe.lock"))
+    names = ("report.json", "report.html", "report.md", "report.svg", "recipe.lock")
+    return all((out / name).is_file() for name in names)
 
 
 def _stamp(key: str, out: Path) -> dict[str, object]:
@@ -175,6 +211,14 @@ def _report_key(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts
         "versions": [__version__, VERSION, SCHEMA_VERSION],
     }
     return sha256_text(json.dumps(parts, sort_keys=True))
+
+
+def check_goal_sets(recipe: Recipe, facts: DataFacts) -> None:
+    """Raises RecipeError where a goal names a test set that the data do not have."""
+    tests = [name.removeprefix("test:") for name in facts.digests if name.startswith("test:")]
+    problems = check_test_sets((goal for goals in recipe.goals_by_candidate.values() for goal in goals), tests)
+    if problems:
+        raise RecipeError(problems, recipe.name)
 
 
 def check_same_run(recipe: Recipe, facts: DataFacts, out: Path) -> None:

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from pathlib import Path
 
 # names and numbers of glibc's mallopt(3)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -18,3 +19,19 @@ def keep_freed_memory() -> bool:
     if mallopt is None:
         return False
     return all(mallopt(ctypes.c_int(name), ctypes.c_int(value)) for name, value in _SETTINGS)
+
+
+def peak_memory_bytes() -> int | None:
+    """The most memory (resident set) that this process has held so far; None where the system does not say.
+
+    Linux's own figure of the address space: getrusage's would begin at what the parent held when it started us.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        lines = status.read_text(encoding="utf-8").splitlines()
+        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
+    if sys.platform == "darwin":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return None

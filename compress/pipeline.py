@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from compress.artifact import Artifact, Manifest, library_versions, open_artifact, seal, writing
+from compress.card import keep_edited
 from compress.context import Context, Progress
 from compress.environment import LIBRARIES, has_cuda
 from compress.inputs import Inputs, Made, RecipeData
-from compress.judge import Outcome, check_same_run, report_run
+from compress.judge import Outcome, check_goal_sets, check_same_run, report_run
 from compress.plan import Plan, Step, artifact_path, cached_artifact, encoder_reference, make_plan
 from compress.preflight import check_plan
 from compress.pretrained import weights_sha256
@@ -42,6 +43,7 @@ def run_recipe(
         data = RecipeData(recipe, out / "cache")
         if not pending.stages:  # else a fresh run was asked for, now or before it was killed
             check_same_run(recipe, data.facts, out)
+        check_goal_sets(recipe, data.facts)
         for note in data.facts.notes:
             notify(note)
         artifacts, ran = _run_steps(recipe, data, pending, out, progress)
@@ -106,11 +108,13 @@ def _run_step(
         parent=artifacts[stage.from_] if isinstance(stage, Follows) and stage.from_ else None,
         teacher=artifacts[stage.teacher] if isinstance(stage, Distill | Prune) and stage.teacher else None,
         splits=lambda: data.splits,
+        thresholds=recipe.thresholds,
     )
     final = artifact_path(out, stage.id)
     with writing(final) as folder:
         made = _run_stage(stage, inputs, context, folder)
         seal(folder, _manifest(step, recipe, made, {name: artifacts[name].digest for name in step.inputs}))
+        keep_edited(final, folder)
     shutil.rmtree(work)
     return open_artifact(final)
 

@@ -113,6 +113,7 @@ def cache_key(stage: Stage, recipe: Recipe, facts: DataFacts, seed: int) -> str:
         "task": recipe.task.model_dump(mode="json", exclude_defaults=True),
         "data": {name: facts.digests[name] for name in _rows_read(stage)},
         "encoder": _encoder_identity(stage),
+        **_thresholds(stage, recipe),
         "libraries": library_versions(_LIBRARIES[stage.type]),
     }
     return sha256_text(json.dumps(parts, sort_keys=True))
@@ -182,6 +183,17 @@ def _rows_read(stage: Stage) -> tuple[str, ...]:
             return ("train", "unlabeled", "validation") if stage.teacher else ("train", "validation")
         case Load() | Export() | Quantize():
             return ("validation",)
+        case _ as unknown:
+            assert_never(unknown)
+
+
+def _thresholds(stage: Stage, recipe: Recipe) -> dict[str, object]:
+    """How the decision is fitted, of a stage that fits one; a key at its default does not count."""
+    match stage:
+        case Load() | Finetune() | Tfidf() | Distill() | Prune():
+            return recipe.model_dump(mode="json", include={"thresholds"}, exclude_defaults=True)
+        case Export() | Quantize():
+            return {}  # as its parent decides
         case _ as unknown:
             assert_never(unknown)
 

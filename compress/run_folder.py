@@ -10,7 +10,7 @@ from typing import Literal
 from compress.artifact import read_json, recover, run_lock, write_whole
 from compress.errors import UserError
 
-Kind = Literal["run", "evaluate", "data"]
+Kind = Literal["run", "evaluate", "data", "bench"]
 _MARKER = ".compress-run"
 _FRESH = ".fresh.json"
 # older runs have no marker, but one of these

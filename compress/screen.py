@@ -16,11 +16,14 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Column, Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from compress.architecture import Architecture
+    from compress.bench import Bench
     from compress.data.overview import Overview
     from compress.plan import Plan
+    from eval.report.compare import CandidateChanges
     from eval.report.report import Report
 
 # file names and texts are printed as they are: no markup, no emoji codes, no colours of rich's own
@@ -28,6 +31,8 @@ _plain = partial(Console, markup=False, emoji=False, highlight=False)
 console = _plain()
 errors = _plain(stderr=True)
 _PIPE_WIDTH = 200  # characters of a table that goes into a file or a pipe
+_STATES = {"met": "green", "missed": "bold red", "undecided": "yellow"}
+_VERDICTS = {"better": "green", "worse": "bold red"}
 
 
 def show_note(note: str) -> None:
@@ -100,6 +105,22 @@ def show_report(report: "Report", told: Container[str] = ()) -> None:
         title = ""
     for line in seed_lines(report):
         console.print(line, soft_wrap=True)
+    _show_verdicts(report)
+
+
+def _show_verdicts(report: "Report") -> None:
+    """A table of the goals, if there are any, how many came to what, and the closest miss."""
+    from eval.report.verdicts import HEADINGS, verdict_lines, verdict_rows
+
+    if not report.verdicts:
+        return
+    table = Table(*(Column(heading, overflow="fold") for heading in HEADINGS), title="goals", title_justify="left")
+    for row in verdict_rows(report):
+        goal, candidate, verdict, *rest = astuple(row)
+        table.add_row(goal, candidate, Text(verdict, _STATES[verdict]), *rest)
+    _print_wide(table)
+    for line in verdict_lines(report):
+        console.print(line, soft_wrap=True)
 
 
 def packed(headings: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[list[int]]:
@@ -121,6 +142,34 @@ def packed(headings: Sequence[str], rows: Sequence[Sequence[str]], room: int) ->
         tables[-1].append(column)
         left -= width(column)
     return tables
+
+
+def show_bench(found: "Bench") -> None:
+    """The notes, then each table of times."""
+    from eval.report.latency import latency_tables
+
+    for note in found.notes:
+        console.print(f"note: {note}", soft_wrap=True)
+    for shown in latency_tables(found.candidates):
+        table = Table(title=f"{shown.title}: {found.texts}", title_justify="left")
+        for place, heading in enumerate(shown.headings):
+            table.add_column(heading, justify="right" if place else "left", overflow="fold")
+        for row in shown.rows:
+            table.add_row(*row)
+        _print_wide(table)
+
+
+def show_changes(found: "CandidateChanges") -> None:
+    """What of a candidate changed from one report to another; labels that did not are counted, not listed."""
+    from eval.report.compare import change_rows
+
+    headings, rows = change_rows(found)
+    table = Table(title=found.candidate, title_justify="left")
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if 0 < place < 4 else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row[:-1], Text(row[-1], _VERDICTS.get(row[-1], "")))
+    _print_wide(table)
 
 
 def show_plan(plan: "Plan", pending: Container[str] = ()) -> None:

@@ -12,7 +12,17 @@ import numpy as np
 from eval.contract import Floats, LabelledTexts, Targets
 from eval.errors import InvalidInputError
 from eval.metrics import average_precision, macro
-from eval.terms import Kind, TermBlock, check_fit, feature_matrix, fit_blocks, folds, linear_scores, terms_of
+from eval.terms import (
+    Kind,
+    TermBlock,
+    check_fit,
+    feature_matrix,
+    fit_blocks,
+    folds,
+    linear_scores,
+    terms_of,
+    text_terms,
+)
 
 __all__ = ["Kind", "TermBlock", "TfidfModel", "fit_tfidf", "terms_of"]
 
@@ -41,7 +51,8 @@ class TfidfModel:
 
     def predict_logits(self, texts: Sequence[str]) -> Floats:
         """Raw scores, float32 (N, L); a text without a known term gets the bias."""
-        return linear_scores(self.blocks, self.weights, self.bias, texts)
+        terms = (text_terms(self.blocks, text) for text in texts)
+        return linear_scores(self.blocks, self.weights, self.bias, terms)
 
     def predict_proba(self, texts: Sequence[str]) -> Floats:
         """Probabilities, float32 (N, L): sigmoid of the logits, or their softmax for single-label."""

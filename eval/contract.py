@@ -3,8 +3,8 @@
 No torch, no ONNX Runtime, no compress.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -39,6 +39,17 @@ class ValuePredictor(Protocol):
         """Finite numbers in the targets' own units, float32 (N, L)."""
 
 
+@runtime_checkable
+class InTwoSteps(Protocol):
+    """A predictor that says where tokenization ends, so that the two can be timed apart; `predict` need not use it."""
+
+    def tokenize(self, texts: Sequence[str]) -> Any:
+        """What the model reads of the texts, in whatever shape `run` takes it."""
+
+    def run(self, tokens: Any) -> Floats:
+        """What the model makes of it, float32 (N, L)."""
+
+
 @dataclass(frozen=True)
 class Interval:
     """A number with its 95 % interval. All None where the number is undefined: never NaN, never a made-up zero."""
@@ -53,14 +64,19 @@ class LabelledTexts:
     """N texts with their labels.
 
     targets: (N, L) int8, 1 where the label holds; of a regression float32, the numbers themselves, and `labels` are
-    what they are called. Raises InvalidInputError if the shapes do not fit, or a number is not finite.
+    what they are called. columns: N cells each, by name; what else is known of the rows, for slices of a test set.
+    Raises InvalidInputError if the shapes do not fit, or a number is not finite.
     """
 
     texts: tuple[str, ...]
     labels: tuple[str, ...]
     targets: NDArray[Any]
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name, cells in self.columns.items():
+            if len(cells) != len(self.texts):
+                raise InvalidInputError(f"column {name!r} has {len(cells)} cells for {len(self.texts)} texts")
         expected = (len(self.texts), len(self.labels))
         if self.targets.shape != expected:
             raise InvalidInputError(f"targets have shape {self.targets.shape}; {expected} (texts, labels) was expected")

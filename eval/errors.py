@@ -7,3 +7,7 @@ class EvalError(Exception):
 
 class InvalidInputError(EvalError):
     """What was given to judge does not fit: shapes, label names, values outside [0, 1] or NaN."""
+
+
+class GoalError(EvalError):
+    """A goal's text does not say one: the message names the place in it and the next step."""

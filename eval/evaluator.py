@@ -1,20 +1,24 @@
 """From a candidate and a test set to numbers with intervals."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from eval.contract import Candidate, Floats, Interval, LabelledTexts, Targets, check_probabilities, check_values
+from eval.agreement import agreement
+from eval.calibration import calibration
+from eval.contract import Candidate, Floats, LabelledTexts, Targets, check_probabilities, check_values
+from eval.curves import threshold_curves
 from eval.differences import paired_differences
+from eval.disagreements import worst_disagreements
 from eval.errors import InvalidInputError
+from eval.intervals import Intervals, intervals
 from eval.measurement import LabelQuality, Quality, SetDetails, SetQuality
-from eval.metrics import Metric, average_precision, decide, f1, macro, micro, per_label, precision, recall, roc_auc
-from eval.resample import BootstrapDraws, Judged, bootstrap, interval
+from eval.metrics import decide, f1, macro, per_label
+from eval.resample import Judged, bootstrap
+from eval.slices import RowSet, score_slices
 from eval.values import score_values
 
 CHUNK = 256  # texts per call while measuring quality
-_METRICS: Mapping[str, Metric] = {"f1": f1, "precision": precision, "recall": recall}
-_RANK_METRICS: Mapping[str, Metric] = {"roc_auc": roc_auc, "average_precision": average_precision}
 
 
 def measure_quality(
@@ -71,56 +75,54 @@ def judge(
 
 def score_quality(judged: Judged, test_set: LabelledTexts, thresholds: Floats | None) -> SetQuality:
     """Every metric of a candidate's answers, with intervals."""
-    targets, decisions, probabilities = test_set.targets, judged.decisions, judged.probabilities
-    half = np.full(targets.shape[1], 0.5, dtype=np.float32)
-    at_half = decide(probabilities, half)
-    averages = _averages(targets, decisions, probabilities, judged.draws)
-    labels = _label_qualities(test_set, decisions, at_half, probabilities, thresholds, judged.draws)
-    return SetQuality(rows=len(test_set), macro_f1_at_half=macro(f1, targets, at_half), labels=labels, **averages)
+    targets = test_set.targets
+    at_half = decide(judged.probabilities, np.full(targets.shape[1], 0.5, dtype=np.float32))
+    measured = intervals(targets, judged)
+    labels = _label_qualities(test_set, at_half, thresholds, measured)
+    at_half_mean = macro(f1, targets, at_half)
+    return SetQuality(rows=len(test_set), macro_f1_at_half=at_half_mean, labels=labels, **measured.averages)
 
 
-def score_details(own: Judged, references: Mapping[str, Judged], test_set: LabelledTexts) -> SetDetails:
-    """What else is said of a classifier's answers. references: by id, those it is compared with."""
+def score_details(
+    own: Judged,
+    references: Mapping[str, Judged],
+    test_set: LabelledTexts,
+    *,
+    thresholds: Floats | None = None,
+    teacher: str | None = None,
+    sets: Sequence[RowSet] = (),
+    disagreements: int = 20,
+) -> SetDetails:
+    """What else is said of a classifier's answers. references: by id, those it is compared with.
+
+    thresholds: its own, as for `judge`. teacher: the reference whose decisions it is to repeat, if it is among them.
+    sets: what `row_sets` makes of the test set. disagreements: how many with the teacher are listed at most.
+    """
+    targets, labels = test_set.targets, test_set.labels
+    taught = references.get(teacher) if teacher is not None else None
     return SetDetails(
-        against={
-            name: paired_differences(test_set.targets, test_set.labels, own, reference)
-            for name, reference in references.items()
-        }
+        against={name: paired_differences(targets, labels, own, reference) for name, reference in references.items()},
+        calibration=calibration(targets, own.probabilities, labels),
+        agreement=None if taught is None else agreement(targets, labels, own, taught),
+        curves=threshold_curves(targets, own.probabilities, labels, thresholds),
+        slices=score_slices(targets, own.decisions, sets),
+        disagreements=() if taught is None else worst_disagreements(test_set, own, taught, disagreements),
     )
 
 
-def _averages(
-    targets: Targets, decisions: Targets, probabilities: Floats, draws: BootstrapDraws
-) -> dict[str, Interval]:
-    averages = {}
-    for metrics, predictions in ((_METRICS, decisions), (_RANK_METRICS, probabilities)):
-        for name, metric in metrics.items():
-            for kind, average in (("macro", macro), ("micro", micro)):
-                value = average(metric, targets, predictions)
-                averages[f"{kind}_{name}"] = interval(value, draws.averages[f"{kind}_{name}"])
-    return averages
-
-
 def _label_qualities(
-    test_set: LabelledTexts,
-    decisions: Targets,
-    at_half: Targets,
-    probabilities: Floats,
-    thresholds: Floats | None,
-    draws: BootstrapDraws,
+    test_set: LabelledTexts, at_half: Targets, thresholds: Floats | None, measured: Intervals
 ) -> dict[str, LabelQuality]:
-    targets = test_set.targets
-    columns = {name: per_label(metric, targets, decisions) for name, metric in _METRICS.items()}
-    columns |= {name: per_label(metric, targets, probabilities) for name, metric in _RANK_METRICS.items()}
-    columns["f1_at_half"] = per_label(f1, targets, at_half)
+    halves = per_label(f1, test_set.targets, at_half)
     qualities = {}
     for place, label in enumerate(test_set.labels):
-        spread = interval(columns["f1"][place], draws.label_f1[:, place])
+        found = {name: column[place] for name, column in measured.labels.items()}
         qualities[label] = LabelQuality(
-            **{name: values[place] for name, values in columns.items()},
-            f1_low=spread.low,
-            f1_high=spread.high,
-            support=int(targets[:, place].sum()),
+            **{name: it.value for name, it in found.items()},
+            **{f"{name}_low": it.low for name, it in found.items()},
+            **{f"{name}_high": it.high for name, it in found.items()},
+            f1_at_half=halves[place],
+            support=int(test_set.targets[:, place].sum()),
             threshold=None if thresholds is None else float(thresholds[place]),
         )
     return qualities

@@ -1,25 +1,26 @@
 """Wall-clock latency from text to answers: warm-up, interleaved rounds, percentiles, paired speedups.
 
-Candidates are compared within a round: each gets the same texts, one right after the other, in an order drawn anew for
-every round. So a slow minute of the machine slows all of them, and the ratio of two times in one round stays fair.
+Candidates are compared within a round: each gets the same texts, one right after the other, in an order drawn at random
+and turned round in the next round, so that nobody gains by coming later. So a slow minute of the machine slows all of
+them, and the ratio of two times in one round stays fair.
 """
 
 import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.contract import Candidate, Interval
+from eval.contract import Candidate, Interval, InTwoSteps
 from eval.errors import InvalidInputError
+from eval.time_intervals import paired_speedup, percentile_interval
 
 MINIMUM_ROUNDS = 5
 P99_SAMPLES = 200  # below this, the 99th percentile is the worst one or two calls: noise, so it is not given
 _WARM_UP_CALLS = 3
-_SPEEDUP_RESAMPLES = 2_000
 _CLOCK_STEP = 1e-9  # seconds; a coarse clock may not move during a call, and a ratio needs something to divide by
 
 
@@ -28,7 +29,10 @@ class LatencyRow:
     """How fast one candidate is, opened one way, at one batch size. Times are per call of `batch_size` texts.
 
     p99_ms: None under 200 samples. speedup_vs_teacher: teacher time / candidate time, above 1 is faster; None where
-    there is no teacher to compare with.
+    there is no teacher to compare with. p50_low_ms ... p95_high_ms: 95 % intervals, None where there are too few
+    samples for one. tokenize_ms, model_ms: medians of the two steps timed apart on other batches of these texts; None
+    of a predictor that does not tell them apart. tokens: how long every text was made; None: texts as they come.
+    cost_per_million: of that many texts at texts_per_second, in the currency of the price per hour; None without one.
     """
 
     device: str
@@ -41,11 +45,22 @@ class LatencyRow:
     p99_ms: float | None
     texts_per_second: float
     speedup_vs_teacher: Interval | None
+    p50_low_ms: float | None = None
+    p50_high_ms: float | None = None
+    p95_low_ms: float | None = None
+    p95_high_ms: float | None = None
+    tokenize_ms: float | None = None
+    model_ms: float | None = None
+    tokens: int | None = None
+    cost_per_million: float | None = None
 
 
 @dataclass(frozen=True)
 class LatencySamples:
-    """Raw times of C candidates on one device with one number of threads. seconds: (rounds, C)."""
+    """Raw times of C candidates on one device with one number of threads. seconds: (rounds, C).
+
+    openings: of samples put together, the rounds taken with each opening of the models.
+    """
 
     candidates: tuple[str, ...]
     runtimes: tuple[str, ...]
@@ -53,6 +68,15 @@ class LatencySamples:
     threads: int
     batch_size: int
     seconds: NDArray[np.float64]
+    openings: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Medians of tokenization alone and of the model alone, per call."""
+
+    tokenize_ms: float
+    model_ms: float
 
 
 def measure_latency(
@@ -63,13 +87,14 @@ def measure_latency(
     rounds: int,
     max_seconds: float,
     seed: int,
+    least: int = MINIMUM_ROUNDS,
     clock: Callable[[], float] = time.perf_counter,
     progress: Callable[[int, int], None] | None = None,
 ) -> LatencySamples:
     """Times every candidate on the same `batch_size` real texts, round after round, in random order.
 
-    Stops after `rounds`, or once `max_seconds` have gone by (warm-up included), but not before 5 rounds (or all of
-    them, where fewer were asked for). clock: seconds, rising. progress(done, total): called after each round.
+    Stops after `rounds`, or once `max_seconds` have gone by (warm-up included), but not before `least` rounds (or all
+    of them, where fewer were asked for). clock: seconds, rising. progress(done, total): called after each round.
     A predictor returns host memory, so the clock around it waits for a GPU too. Raises InvalidInputError without
     candidates or texts, if sizes are not positive, ids recur, or devices or threads differ.
     """
@@ -78,10 +103,12 @@ def measure_latency(
     started = clock()
     _warm_up(candidates, texts, batch_size, clock, started + max_seconds / 4, rng)
     seconds: list[NDArray[np.float64]] = []
+    order = np.arange(len(candidates))
     while len(seconds) < rounds:
-        if len(seconds) >= MINIMUM_ROUNDS and clock() - started >= max_seconds:
+        if len(seconds) >= least and clock() - started >= max_seconds:
             break
-        seconds.append(_round(candidates, _pick(texts, batch_size, rng), clock, rng))
+        order = order[::-1] if len(seconds) % 2 else rng.permutation(len(candidates))
+        seconds.append(_round(candidates, _pick(texts, batch_size, rng), order, clock))
         if progress is not None:
             progress(len(seconds), rounds)
     return LatencySamples(
@@ -94,14 +121,60 @@ def measure_latency(
     )
 
 
-def latency_rows(samples: LatencySamples, teacher_id: str | None, seed: int) -> dict[str, LatencyRow]:
+def joined(parts: Sequence[LatencySamples]) -> LatencySamples:
+    """The rounds of several openings of the same candidates, one after the other. parts: at least one."""
+    return replace(
+        parts[0],
+        seconds=np.concatenate([part.seconds for part in parts]),
+        openings=tuple(len(part.seconds) for part in parts),
+    )
+
+
+def measure_steps(
+    candidates: Sequence[Candidate],
+    texts: Sequence[str],
+    *,
+    batch_size: int,
+    rounds: int,
+    max_seconds: float,
+    seed: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, StepTimes]:
+    """Tokenization and model apart, by candidate id; those whose predictor does not tell them apart are left out.
+
+    Rounds as in `measure_latency`, at least one, after an untimed call. Raises InvalidInputError as it does.
+    """
+    _check(candidates, texts, batch_size, rounds)
+    rng = np.random.default_rng(seed)
+    able = {it.id: it.predictor for it in candidates if isinstance(it.predictor, InTwoSteps)}
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in able}
+    started = clock()
+    for done in range(rounds + 1):
+        if done > 1 and clock() - started >= max_seconds:
+            break
+        batch = _pick(texts, batch_size, rng)
+        for name, predictor in able.items():
+            with _without_garbage_collection():
+                begun = clock()
+                tokens = predictor.tokenize(batch)
+                between = clock()
+                predictor.run(tokens)
+                seconds[name].append((between - begun, clock() - between))
+    middles = {name: np.median(times[1:], axis=0) * 1000 for name, times in seconds.items()}
+    return {name: StepTimes(float(first), float(second)) for name, (first, second) in middles.items()}
+
+
+def latency_rows(samples: LatencySamples, teacher_id: str | None) -> dict[str, LatencyRow]:
     """One row per candidate id. teacher_id: the one to compare with; None, or an id that was not timed: no speedups."""
     teacher = samples.candidates.index(teacher_id) if teacher_id in samples.candidates else None
     rows = {}
     for column, candidate_id in enumerate(samples.candidates):
         own = samples.seconds[:, column]
-        speedup = None if teacher is None else paired_speedup(samples.seconds[:, teacher], own, seed)
+        speedup = None if teacher is None else paired_speedup(samples.seconds[:, teacher], own, samples.openings)
         p50, p95, p99 = (float(value) for value in np.percentile(own * 1000, (50, 95, 99)))
+        (p50_low, p50_high), (p95_low, p95_high) = (
+            percentile_interval(own * 1000, share) or (None, None) for share in (0.5, 0.95)
+        )
         rows[candidate_id] = LatencyRow(
             device=samples.device,
             runtime=samples.runtimes[column],
@@ -113,21 +186,12 @@ def latency_rows(samples: LatencySamples, teacher_id: str | None, seed: int) -> 
             p99_ms=p99 if len(own) >= P99_SAMPLES else None,
             texts_per_second=float(samples.batch_size * len(own) / own.sum()),
             speedup_vs_teacher=speedup,
+            p50_low_ms=p50_low,
+            p50_high_ms=p50_high,
+            p95_low_ms=p95_low,
+            p95_high_ms=p95_high,
         )
     return rows
-
-
-def paired_speedup(teacher_seconds: NDArray[np.float64], seconds: NDArray[np.float64], seed: int) -> Interval:
-    """Median over rounds of teacher time / candidate time, with a 95 % bootstrap interval over rounds.
-
-    teacher_seconds, seconds: (rounds,), paired by round. A teacher compared with itself gives exactly 1, 1, 1.
-    """
-    ratios = teacher_seconds / seconds
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(0, len(ratios), size=(_SPEEDUP_RESAMPLES, len(ratios)))
-    value = float(np.median(ratios))
-    low, high = (float(bound) for bound in np.percentile(np.median(ratios[drawn], axis=1), (2.5, 97.5)))
-    return Interval(value, min(low, value), max(high, value))
 
 
 def _check(candidates: Sequence[Candidate], texts: Sequence[str], batch_size: int, rounds: int) -> None:
@@ -166,11 +230,11 @@ def _pick(texts: Sequence[str], batch_size: int, rng: np.random.Generator) -> li
 
 
 def _round(
-    candidates: Sequence[Candidate], batch: list[str], clock: Callable[[], float], rng: np.random.Generator
+    candidates: Sequence[Candidate], batch: list[str], order: NDArray[np.int64], clock: Callable[[], float]
 ) -> NDArray[np.float64]:
     """(C,) seconds, one call each."""
     seconds = np.empty(len(candidates))
-    for place in rng.permutation(len(candidates)):
+    for place in order:
         predict = candidates[place].predict
         with _without_garbage_collection():
             before = clock()

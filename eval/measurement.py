@@ -3,10 +3,15 @@
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from eval.agreement import Agreement
+from eval.calibration import Calibration
 from eval.contract import Footprint, Interval
+from eval.curves import ThresholdCurve
 from eval.differences import Differences
+from eval.disagreements import Disagreement
 from eval.latency import LatencyRow
 from eval.plain import dump, read
+from eval.slices import Slice
 from eval.values import RegressionQuality
 
 
@@ -28,13 +33,21 @@ class LabelQuality:
     average_precision: float | None
     support: int
     threshold: float | None
+    precision_low: float | None = None
+    precision_high: float | None = None
+    recall_low: float | None = None
+    recall_high: float | None = None
+    roc_auc_low: float | None = None
+    roc_auc_high: float | None = None
+    average_precision_low: float | None = None
+    average_precision_high: float | None = None
 
 
 @dataclass(frozen=True)
 class SetQuality:
     """All of one test set. Macro: mean over the labels where it is defined. Micro: over all decisions pooled.
 
-    Intervals are 95 % (stratified percentile bootstrap, see `eval.resample`). macro_f1_at_half has none.
+    Intervals are 95 % (see `eval.intervals`). macro_f1_at_half has none.
     """
 
     rows: int
@@ -57,14 +70,28 @@ Quality: TypeAlias = SetQuality | RegressionQuality
 
 @dataclass(frozen=True)
 class SetDetails:
-    """What else one test set says of a classifier. against: by the id of the candidate it is compared with."""
+    """What else one test set says of a classifier. against: by the id of the candidate it is compared with.
+
+    agreement, disagreements: with the teacher; None and empty of the teacher itself, and where there is none. curves:
+    by label. slices: of the test set's rows.
+    """
 
     against: dict[str, Differences]
+    calibration: Calibration | None = None
+    agreement: Agreement | None = None
+    curves: dict[str, ThresholdCurve] = field(default_factory=dict)
+    slices: tuple[Slice, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """All that is known of one candidate. quality_by_set, details_by_set: by test set, in the recipe's order."""
+    """All that is known of one candidate. quality_by_set, details_by_set: by test set, in the recipe's order.
+
+    length_latency: on texts that were all made of one length (their `tokens`). cold_start_ms: from the start of a
+    process to its first answer, the median of five with the fastest and slowest; peak_memory_mb: the most memory it
+    held up to then, peak_memory_batch_mb: after a batch of 32 texts; None where they were not measured.
+    """
 
     id: str
     stage: str
@@ -73,6 +100,10 @@ class Measurement:
     quality_by_set: dict[str, Quality]
     latency: tuple[LatencyRow, ...]
     details_by_set: dict[str, SetDetails] = field(default_factory=dict)
+    length_latency: tuple[LatencyRow, ...] = ()
+    cold_start_ms: Interval | None = None
+    peak_memory_mb: float | None = None
+    peak_memory_batch_mb: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One entry of report.json's `candidates`; "quality" repeats the first test set for who reads only that."""

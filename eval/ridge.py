@@ -13,7 +13,7 @@ from eval.contract import Floats, LabelledTexts
 from eval.errors import InvalidInputError
 from eval.metrics import macro
 from eval.regression import r2
-from eval.terms import Kind, TermBlock, check_fit, feature_matrix, fit_blocks, folds, linear_scores
+from eval.terms import Kind, TermBlock, check_fit, feature_matrix, fit_blocks, folds, linear_scores, text_terms
 
 _CHOICES_OF_ALPHA = (0.1, 0.3, 1.0, 3.0, 10.0)
 _FOLDS = 3
@@ -38,7 +38,8 @@ class TfidfRegression:
 
     def predict_values(self, texts: Sequence[str]) -> Floats:
         """Values in the targets' units, float32 (N, L); a text without a known term gets the bias."""
-        return linear_scores(self.blocks, self.weights, self.bias, texts)
+        terms = (text_terms(self.blocks, text) for text in texts)
+        return linear_scores(self.blocks, self.weights, self.bias, terms)
 
 
 def fit_tfidf_regression(

@@ -7,7 +7,7 @@ idf, each block of features normalised to length 1), counted here in plain Pytho
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -21,6 +21,7 @@ from eval.errors import InvalidInputError
 
 Kind: TypeAlias = Literal["words", "words_chars"]
 Analyzer: TypeAlias = Literal["word", "char_wb"]
+TextTerms: TypeAlias = tuple[NDArray[np.int64], Floats]  # of one block: places in its vocabulary, TF-IDF values
 
 _WORD = re.compile(r"\b\w\w+\b")
 # OpenBLAS spreads a dot product of more than 10,000 numbers over threads
@@ -43,7 +44,7 @@ class TermBlock:
     def _places(self) -> dict[str, int]:
         return {term: place for place, term in enumerate(self.vocabulary)}
 
-    def transform(self, text: str) -> tuple[NDArray[np.int64], Floats]:
+    def transform(self, text: str) -> TextTerms:
         """The text's known terms, as rising places in the vocabulary, and their TF-IDF values (length 1 or empty)."""
         known = map(self._places.get, terms_of(text, self.analyzer, self.ngram_range))
         places, counts = np.unique([place for place in known if place is not None], return_counts=True)
@@ -80,19 +81,27 @@ def _without_accents(text: str) -> str:
     return "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
 
 
-def linear_scores(blocks: Sequence[TermBlock], weights: Floats, bias: Floats, texts: Sequence[str]) -> Floats:
+def text_terms(blocks: Sequence[TermBlock], text: str) -> list[TextTerms]:
+    """The known terms of a text, block by block."""
+    return [block.transform(text) for block in blocks]
+
+
+def linear_scores(
+    blocks: Sequence[TermBlock], weights: Floats, bias: Floats, texts: Iterable[Sequence[TextTerms]]
+) -> Floats:
     """TF-IDF times weights (V, L) plus bias (L,), float32 (N, L); a text without a known term gets the bias.
 
-    einsum stays on the calling thread; `@` would go to a BLAS that threads long texts whatever it was asked.
+    texts: the terms of each. einsum stays on the calling thread; `@` would go to a BLAS that threads long texts
+    whatever it was asked.
     """
-    scores = np.tile(bias, (len(texts), 1)).astype(np.float32)
-    offset = 0
-    for block in blocks:
-        for row, text in enumerate(texts):
-            places, values = block.transform(text)
-            scores[row] += np.einsum("t,tl->l", values, weights[places + offset])
-        offset += len(block.vocabulary)
-    return scores
+    starts = np.cumsum([0, *(len(block.vocabulary) for block in blocks)])
+    scores = []
+    for terms in texts:
+        score = bias.astype(np.float32)
+        for start, (places, values) in zip(starts, terms, strict=False):
+            score += np.einsum("t,tl->l", values, weights[places + start])
+        scores.append(score)
+    return np.array(scores, np.float32).reshape(-1, len(bias))
 
 
 def check_fit(blocks: Sequence[TermBlock], weights: Floats, bias: Floats, labels: Sequence[str]) -> None:

@@ -112,7 +112,7 @@ def test_candidates_are_what_their_stages_made(tiny_run: Path) -> None:
 def test_every_artifact_says_what_it_is(tiny_run: Path, stage: str) -> None:
     folder = tiny_run / "artifacts" / stage
     manifest = json.loads((folder / "manifest.json").read_bytes())
-    files = {path.name for path in folder.iterdir()} - {"manifest.json"}
+    files = {path.name for path in folder.iterdir()} - {"manifest.json", "README.md"}
     assert manifest["file_sha256s"] == {name: sha256_file(folder / name) for name in sorted(files)}
     assert {"config.json", "decision.json", "tokenizer.json"} < files
     assert files & {"model.onnx", "model.safetensors"}
@@ -139,7 +139,8 @@ def test_the_rest_of_the_folder(tiny_run: Path) -> None:
     assert (tiny_run / "report.svg").read_bytes().startswith(b"<?xml")
     # nothing half-done, nothing that only this run needed
     assert {path.name for path in tiny_run.iterdir()} == {
-        ".compress-run", ".lock", "artifacts", "cache", "recipe.lock", "report.json", "report.md", "report.svg",
+        ".compress-run", ".lock", "artifacts", "cache", "recipe.lock", "report.html", "report.json", "report.md",
+        "report.svg",
     }  # fmt: skip
 
 
@@ -171,7 +172,7 @@ def test_a_changed_last_stage_runs_alone(done: Path, recipe: Path, command: Comm
     assert ended.code == 0, ended.err
     assert "ran student-int8; measured." in ended.out
     after = snapshot(done / "artifacts")
-    changed = {name for name in after if after[name] != before.get(name)}
+    changed = {name for name in after if after[name] != before.get(name) and Path(name).name != "README.md"}
     assert changed
     assert {Path(name).parts[0] for name in changed} == {"student-int8"}
     assert "onnx-int8" not in (done / "report.json").read_text(encoding="utf-8")
@@ -423,7 +424,9 @@ def test_artifacts_are_judged_anywhere_as_in_their_run(
     for candidate in judged["candidates"]:
         assert candidate["quality"]["labels"] == there[candidate["id"]]["quality"]["labels"]
         assert candidate["latency"][0]["speedup_vs_teacher"] is not None
-    assert {path.name for path in (tmp_path / "judged").iterdir()} >= {"report.json", "report.md", "report.svg"}
+    assert {path.name for path in (tmp_path / "judged").iterdir()} >= {
+        "report.html", "report.json", "report.md", "report.svg",
+    }  # fmt: skip
 
 
 @pytest.mark.usefixtures("quick")

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from compress.artifact import Decision
 from compress.recipe.data import Task
-from compress.train.decision import fit_decision, fit_temperature
+from compress.recipe.thresholds import AtPrecision, FBeta
+from compress.train.decision import fit_decision, fit_temperature, precision_notes
 from eval.contract import LabelledTexts
 
 MULTI = Task(type="multi_label", text="t", labels=("a", "b"))
@@ -99,3 +100,42 @@ def test_the_decision_survives_its_file() -> None:
     logits, targets = drawn(MULTI, 200)
     decision = fit_decision(logits, rows(targets, MULTI), MULTI)
     assert Decision.model_validate_json(decision.model_dump_json()) == decision
+
+
+# ---------------------------------------------------------------------------------------------------- the recipe's rule
+
+
+def test_the_recipes_rule_is_followed() -> None:
+    logits, targets = drawn(MULTI, 400)
+    validation = rows(targets, MULTI)
+    found = {
+        name: fit_decision(logits, validation, MULTI, asked).thresholds
+        for name, asked in {
+            "f1": "max_f1", "f1 again": FBeta(f_beta=1), "f3": FBeta(f_beta=3), "sure": AtPrecision(precision=0.95),
+        }.items()
+    }  # fmt: skip
+    assert found["f1"] == found["f1 again"] == fit_decision(logits, validation, MULTI).thresholds
+    assert np.less(found["f3"], found["f1"]).all()
+    assert np.greater(found["sure"], found["f1"]).all()
+
+
+def test_a_precision_that_is_not_reached_is_told_by_label() -> None:
+    """a's best rows are negatives, so that no threshold has more than .5; b's are positives; c has none."""
+    task = Task(type="multi_label", text="t", labels=("a", "b", "c"))
+    logits = np.repeat(np.linspace(3, -3, 40, dtype=np.float32)[:, None], 3, axis=1)
+    targets = np.zeros((40, 3), np.int8)
+    targets[1:20:2, 0], targets[:20, 1] = 1, 1
+    validation, asked = rows(targets, task), AtPrecision(precision=0.9)
+    decision = fit_decision(logits, validation, task, asked)
+    (note,) = precision_notes(decision, logits, validation, task, asked)
+    assert note == "thresholds: precision 0.9 is not reached on the validation rows of a (0.500), c (no positive)"
+    assert precision_notes(decision, logits, validation, task, "max_f1") == ()
+    (note,) = precision_notes(decision, logits, validation, task, AtPrecision(precision=0.4))
+    assert note.endswith("rows of c (no positive)")
+
+
+def test_a_precision_that_is_reached_is_not_told() -> None:
+    task = Task(type="multi_label", text="t", labels=("b",))
+    logits = np.linspace(3, -3, 40, dtype=np.float32)[:, None]
+    validation, asked = rows((logits > 0).astype(np.int8), task), AtPrecision(precision=0.9)
+    assert precision_notes(fit_decision(logits, validation, task, asked), logits, validation, task, asked) == ()

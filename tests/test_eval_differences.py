@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from eval.contract import Interval, LabelledTexts
 from eval.differences import Differences, paired_differences
@@ -34,7 +36,8 @@ def test_a_copy_differs_by_exactly_nothing() -> None:
     found = compared(test_set, one, answered(test_set, 0.3))
     nothing = Interval(0.0, 0.0, 0.0)
     assert found.macro_f1 == found.micro_f1 == found.macro_roc_auc == found.macro_average_precision == nothing
-    assert found.label_f1 == {"toxic": nothing, "threat": nothing, "never": Interval(None, None, None)}
+    for by_label in (found.label_f1, found.label_roc_auc, found.label_average_precision):
+        assert by_label == {"toxic": nothing, "threat": nothing, "never": Interval(None, None, None)}
 
 
 def test_the_value_is_the_difference_and_the_better_one_is_above_zero() -> None:
@@ -52,10 +55,65 @@ def test_the_value_is_the_difference_and_the_better_one_is_above_zero() -> None:
 
 def test_pairing_takes_out_what_makes_rows_hard_for_both() -> None:
     """Two models that err on the same rows, one of them on one row more: the difference is surer than either score."""
-    test_set = rows()
+    test_set = rows(4000)
     base = answered(test_set, 0.5)
     scores = base.probabilities.copy()
     scores[:2] = 1 - scores[:2]
     found = compared(test_set, judge(scores, test_set, np.full(3, 0.5, np.float32), resamples=200, seed=5), base)
     own = score_quality(base, test_set, None).macro_f1
     assert found.macro_f1.high - found.macro_f1.low < (own.high - own.low) / 3
+
+
+def test_the_same_decisions_on_few_positives_do_not_prove_a_model_as_good() -> None:
+    """Ten positives all found by both: one in ten may still be lost elsewhere, and the interval says so."""
+    targets = np.zeros((500, 3), np.int8)
+    targets[:10, 0], targets[:200, 1] = 1, 1
+    test_set = LabelledTexts(("",) * 500, LABELS, targets)
+    at = np.full(3, 0.5, np.float32)
+    one, other = (
+        judge(np.abs(targets - off).astype(np.float32), test_set, at, resamples=100, seed=0) for off in (0.1, 0.2)
+    )
+    found = compared(test_set, one, other)
+    # F1 1 of both: a positive lost takes 1 / 20 of it, z ** 2 such in quadrature z ** 2 / 20
+    assert found.label_f1["toxic"].high == -found.label_f1["toxic"].low == pytest.approx(1.95996**2 / 20, rel=1e-4)
+    assert found.label_f1["threat"].low == pytest.approx(-(1.95996**2) / 400, rel=1e-4)
+    assert found.macro_f1.low == pytest.approx(-np.hypot(found.label_f1["toxic"].low, found.label_f1["threat"].low) / 2)
+    assert found.micro_f1.low == pytest.approx(-(1.95996**2) / 420, rel=1e-4)
+    assert found.label_f1["never"] == Interval(None, None, None)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 60))
+@settings(max_examples=40, deadline=None)
+def test_a_difference_holds_its_value_lies_in_range_and_turns_round(seed: int, count: int) -> None:
+    test_set = rows(count, seed)
+    one, other = answered(test_set, 0.3, seed + 1), answered(test_set, 0.4, seed + 2)
+    there, back = compared(test_set, one, other), compared(test_set, other, one)
+    for name in ("macro_f1", "micro_f1", "macro_roc_auc", "macro_average_precision"):
+        found, turned = getattr(there, name), getattr(back, name)
+        if found.value is None:
+            assert found == turned == Interval(None, None, None)
+            continue
+        assert -1 <= found.low <= found.value <= found.high <= 1
+        assert (turned.value, turned.low, turned.high) == pytest.approx((-found.value, -found.high, -found.low))
+
+
+def test_a_model_worse_by_the_margin_is_seldom_called_as_good() -> None:
+    """Two models that differ in a positive now and then, the one worse by .03 in F1, of 10 and 30 positives."""
+    random = np.random.default_rng(11)
+    at = np.full(1, 0.5, np.float32)
+    recall, lost = 0.8, 0.0592  # F1 = 2 r / (1 + r + .1): .842, and .812 of .8 * (1 - .0592)
+    for positives in (10, 30):
+        met, trials = 0, 120
+        for trial in range(trials):
+            targets = (random.random((400, 1)) < positives / 400).astype(np.int8)
+            noise = random.random(targets.shape)
+            found = np.where(targets == 1, noise < recall, noise < 0.1 * positives / (400 - positives))
+            worse = found & ~((targets == 1) & (random.random(targets.shape) < lost))
+            test_set = LabelledTexts(("",) * 400, ("a",), targets)
+            reference, own = (
+                judge((off + 0.5 * it).astype(np.float32), test_set, at, resamples=50, seed=trial)
+                for it, off in ((found, 0.1), (worse, 0.11))
+            )
+            low = paired_differences(targets, ("a",), own, reference).label_f1["a"].low
+            met += low is not None and low >= -0.03
+        assert met / trials <= 0.05

@@ -6,8 +6,9 @@ import pytest
 
 from eval.contract import Candidate, Footprint
 from eval.errors import InvalidInputError
-from eval.latency import LatencyRow, LatencySamples, latency_rows, measure_latency, paired_speedup
+from eval.latency import LatencyRow, LatencySamples, joined, latency_rows, measure_latency, measure_steps
 from eval.plain import dump, read
+from eval.time_intervals import paired_speedup
 
 TEXTS = tuple(f"text {i}" for i in range(20))
 
@@ -57,7 +58,7 @@ def test_seconds_are_what_the_clock_says():
     samples, _ = timed({"teacher": 0.030, "student": 0.010})
     assert samples.seconds.shape == (10, 2)
     np.testing.assert_allclose(samples.seconds, np.tile([0.060, 0.020], (10, 1)))
-    row = latency_rows(samples, "teacher", seed=0)["student"]
+    row = latency_rows(samples, "teacher")["student"]
     assert (row.samples, row.batch_size, row.threads, row.device, row.runtime) == (10, 2, 1, "cpu", "onnxruntime")
     assert (row.p50_ms, row.p95_ms) == (pytest.approx(20), pytest.approx(20))
     assert row.texts_per_second == pytest.approx(100)
@@ -79,7 +80,7 @@ def test_every_round_gives_all_the_same_texts_in_changing_order():
 
 def test_a_machine_that_slows_down_does_not_change_the_paired_speedup():
     samples, _ = timed({"teacher": 0.030, "student": 0.010}, slow=True, rounds=40)
-    row = latency_rows(samples, "teacher", seed=0)["student"]
+    row = latency_rows(samples, "teacher")["student"]
     assert row.p95_ms > 2 * row.p50_ms / 1.5
     speedup = row.speedup_vs_teacher
     assert (speedup.low, speedup.value, speedup.high) == (pytest.approx(3), pytest.approx(3), pytest.approx(3))
@@ -106,7 +107,7 @@ def test_no_garbage_is_collected_inside_a_timed_call_and_the_switch_is_put_back(
 @pytest.mark.parametrize(("count", "known"), [(199, False), (200, True)])
 def test_p99_needs_200_samples(count, known):
     seconds = np.linspace(0.001, 0.002, count)[:, None]
-    row = latency_rows(LatencySamples(("a",), ("onnxruntime",), "cpu", 1, 1, seconds), None, seed=0)["a"]
+    row = latency_rows(LatencySamples(("a",), ("onnxruntime",), "cpu", 1, 1, seconds), None)["a"]
     assert (row.p99_ms is not None) == known
     if known:
         assert row.p99_ms == pytest.approx(np.percentile(seconds, 99) * 1000)
@@ -114,19 +115,19 @@ def test_p99_needs_200_samples(count, known):
 
 def test_the_teacher_against_itself_is_exactly_one_and_without_a_teacher_there_is_no_speedup():
     samples, _ = timed({"teacher": 0.03, "student": 0.01}, slow=True)
-    own = latency_rows(samples, "teacher", seed=0)["teacher"].speedup_vs_teacher
+    own = latency_rows(samples, "teacher")["teacher"].speedup_vs_teacher
     assert (own.low, own.value, own.high) == (1.0, 1.0, 1.0)
-    assert latency_rows(samples, None, seed=0)["student"].speedup_vs_teacher is None
-    assert latency_rows(samples, "elsewhere", seed=0)["student"].speedup_vs_teacher is None
+    assert latency_rows(samples, None)["student"].speedup_vs_teacher is None
+    assert latency_rows(samples, "elsewhere")["student"].speedup_vs_teacher is None
 
 
 def test_the_interval_of_a_speedup_covers_the_truth_under_noise():
     rng = np.random.default_rng(0)
     held = 0
-    for trial in range(100):
+    for _ in range(100):
         machine = rng.lognormal(0, 0.5, 60)  # the round's mood, shared
         teacher, student = (cost * machine * rng.lognormal(0, 0.1, 60) for cost in (4.0, 2.0))
-        found = paired_speedup(teacher, student, seed=trial)
+        found = paired_speedup(teacher, student)
         held += found.low <= 2.0 <= found.high
         assert found.high - found.low < 0.4  # the shared mood has cancelled
     assert held >= 88
@@ -137,13 +138,13 @@ def test_same_seed_same_order_and_json_round_trip():
     again, _ = timed({"teacher": 0.03, "student": 0.01}, slow=True)
     np.testing.assert_array_equal(samples.seconds, again.seconds)
     for teacher in ("teacher", None):
-        for row in latency_rows(samples, teacher, seed=1).values():
+        for row in latency_rows(samples, teacher).values():
             assert read(LatencyRow, dump(row)) == row
 
 
 def test_a_call_too_short_for_the_clock_is_no_division_by_zero():
     samples, _ = timed({"teacher": 0.0, "student": 0.0})
-    assert latency_rows(samples, "teacher", seed=0)["student"].speedup_vs_teacher.value == 1.0
+    assert latency_rows(samples, "teacher")["student"].speedup_vs_teacher.value == 1.0
 
 
 def test_bad_input_is_refused():
@@ -157,3 +158,79 @@ def test_bad_input_is_refused():
         measure_latency([one], [], **options)
     with pytest.raises(InvalidInputError, match="must be at least 1"):
         measure_latency([one], TEXTS, **options | {"batch_size": 0})
+
+
+# ---------------------------------------------------------------------------------------------------- order, openings
+
+
+@dataclass
+class Latecomer(Worker):
+    """Whoever comes second in a round takes a fifth longer, because the first one has warmed nothing for it."""
+
+    def predict_proba(self, texts):
+        late = bool(self.log) and self.log[-1][1] == tuple(texts)
+        self.clock.now += self.cost * (1.2 if late else 1)
+        self.log.append((self.name, tuple(texts), gc.isenabled()))
+        return np.zeros((len(texts), 1), np.float32)
+
+
+def test_each_order_is_turned_round_so_nobody_gains_by_coming_later():
+    clock, log = Clock(), []
+    pool = [candidate(name, Latecomer(0.1, clock, name, log)) for name in "ab"]
+    samples = measure_latency(pool, TEXTS, batch_size=8, rounds=40, max_seconds=1e9, seed=5, clock=clock)
+    names = [name for name, _, _ in log[-80:]]
+    rounds = [names[i : i + 2] for i in range(0, 80, 2)]
+    assert all(rounds[i] == rounds[i + 1][::-1] for i in range(0, 40, 2))
+    assert latency_rows(samples, "a")["b"].speedup_vs_teacher.value == pytest.approx(1)
+
+
+def test_an_opening_may_have_fewer_rounds_than_a_measurement():
+    assert len(timed({"a": 0.5}, rounds=100, max_seconds=0.1, least=1)[0].seconds) == 1
+
+
+def test_openings_joined_are_the_blocks_of_the_interval():
+    """Each opening is faster or slower as a whole: 60 rounds, but only six things that differ."""
+    parts = [timed({"teacher": 0.02, "copy": 0.02 * factor})[0] for factor in (0.98, 1.02, 0.97, 1.03, 0.99, 1.01)]
+    whole = joined(parts)
+    assert whole.seconds.shape == (60, 2)
+    assert whole.openings == (10,) * 6
+    speedup = latency_rows(whole, "teacher")["copy"].speedup_vs_teacher
+    deviation = np.std(np.log([0.98, 1.02, 0.97, 1.03, 0.99, 1.01]), ddof=1)
+    assert np.log(speedup.high / speedup.low) == pytest.approx(2 * 2.571 * deviation / np.sqrt(6), rel=1e-3)
+
+
+# ---------------------------------------------------------------------------------------------------- intervals, steps
+
+
+def test_percentiles_have_intervals_where_the_samples_are_enough():
+    few, many = (timed({"a": 0.01}, slow=True, rounds=rounds)[0] for rounds in (71, 72))
+    row = latency_rows(few, None)["a"]
+    assert row.p50_low_ms <= row.p50_ms <= row.p50_high_ms
+    assert (row.p95_low_ms, row.p95_high_ms) == (None, None)
+    row = latency_rows(many, None)["a"]
+    assert row.p50_low_ms < row.p95_low_ms <= row.p95_ms <= row.p95_high_ms
+
+
+@dataclass
+class Stepper(Worker):
+    """A Worker that says where tokenization ends: at a quarter of its cost."""
+
+    def tokenize(self, texts):
+        self.clock.now += self.cost / 4 * len(texts)
+        return texts
+
+    def run(self, tokens):
+        self.clock.now += self.cost * 3 / 4 * len(tokens)
+        return np.zeros((len(tokens), 1), np.float32)
+
+
+def test_tokenization_and_model_are_timed_apart():
+    clock = Clock()
+    pool = [candidate("two", Stepper(0.04, clock)), candidate("one", Worker(0.04, clock))]
+    options = {"batch_size": 2, "max_seconds": 1e9, "seed": 0, "clock": clock}
+    assert set(measure_steps(pool, TEXTS, rounds=4, **options)) == {"two"}
+    steps = measure_steps(pool, TEXTS, rounds=4, **options)["two"]
+    assert (steps.tokenize_ms, steps.model_ms) == (pytest.approx(20), pytest.approx(60))
+    before = clock.now
+    measure_steps(pool, TEXTS, rounds=1000, **options | {"max_seconds": 0.2})
+    assert clock.now - before < 0.4

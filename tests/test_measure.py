@@ -1,6 +1,7 @@
 """What measurements depend on, that damaged ones are taken again, and what is said of pruning and of the GPU."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from compress.context import silent
 from compress.data import labelled_digest
 from compress.judge import evaluate_artifacts
 from compress.measure import Measured, latency, quality
+from compress.measure.rounds import Setting, Times, _against_parents
 from compress.recipe.recipe import Evaluate
 from eval.contract import LabelledTexts
 from eval.latency import LatencySamples
@@ -89,8 +91,8 @@ def test_times_on_the_cpu_hold_whatever_the_gpu(taken: Taken, monkeypatch: pytes
 @pytest.mark.parametrize("changed", GPU)
 def test_times_on_a_gpu_are_of_that_gpu_and_driver(taken: Taken, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
     found = latency.environment() | GPU
-    monkeypatch.setattr(latency, "settings", lambda _: (latency.Setting("cuda", 1),))
-    monkeypatch.setattr(latency, "_time", lambda *_: latency.Times({}, (), {}))
+    monkeypatch.setattr(latency, "settings", lambda _: (Setting("cuda", 1),))
+    monkeypatch.setattr(latency, "time_setting", lambda *_: Times({}, (), {}))
     monkeypatch.setattr(latency, "environment", lambda: found)
     assert "latency" in taken()
     assert taken() == set()
@@ -117,7 +119,7 @@ def test_speed_against_the_parent_is_paired_by_round() -> None:
     """Rounds that are slow for both: the ratio stays 2 in each."""
     seconds = np.array([[1.0, 0.5, 9], [10.0, 5.0, 9], [2.0, 1.0, 9]])
     samples = LatencySamples(("student", "pruned", "tfidf"), ("a", "b", "c"), "cpu", 1, 1, seconds)
-    found = latency._against_parents(samples, {"pruned": "student", "gone": "student"}, "here", 0)
+    found = _against_parents(samples, {"pruned": "student", "gone": "student"}, Setting("cpu", 1))
     assert set(found) == {"pruned"}
     speed = found["pruned"].speed
     assert (found["pruned"].parent, speed.value, speed.low, speed.high) == ("student", 2, 2, 2)
@@ -139,7 +141,7 @@ def test_the_notes_say_what_pruning_did_to_the_speed(tiny_run: Path, comment_spl
     zeros = measured.measurements[1].footprint.zeros_share
     assert note.startswith(f"pruned: {zeros:.0%} of its parameters are exactly zero; it runs at ")
     assert note.endswith(") the speed of student, which it was pruned from (cpu, 1 thread, batch 1)")
-    assert taken() == measured  # kept with the times
+    assert replace(taken(), anew=True) == measured  # kept with the times
 
 
 def test_a_run_reports_it(tiny_run: Path) -> None:

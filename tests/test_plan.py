@@ -99,6 +99,8 @@ def test_a_finished_run_is_cached_and_a_fresh_one_is_not(tmp_path: Path, out: Pa
         ("stages.teacher.epochs=1", ["teacher", "student", "pruned", "onnx", "int8", "fp16"]),
         ("stages.onnx.from=pruned", ["onnx", "int8", "fp16"]),
         ("evaluate.rounds=9", []),
+        ("thresholds=max_f1", []),
+        ("thresholds.precision=0.9", list(IDS)),
         ("name=other", []),
         ("seed=14", list(IDS)),
         ("task.labels=[threat, toxic]", list(IDS)),
@@ -137,6 +139,19 @@ def test_another_version_of_a_library_runs_the_stages_that_use_it(
 
     monkeypatch.setattr("compress.plan.library_versions", versions)
     assert to_run(make_plan(recipe(tmp_path), out, FACTS)) == ["onnx", "int8", "fp16"]
+
+
+def test_how_thresholds_are_fitted_is_in_the_keys_of_the_stages_that_fit_them(tmp_path: Path, encoder: Path) -> None:
+    """What follows a model decides as it does, and runs again only because the model's own files change."""
+    asked = ("thresholds=max_f1", "thresholds.f_beta=2", "thresholds.f_beta=3", "thresholds.precision=0.5")
+    keys = [
+        {step.stage.id: step.cache_key for step in make_plan(recipe(tmp_path, *one), tmp_path / "no", FACTS).steps}
+        for one in ((), *((it,) for it in asked))
+    ]
+    different = {name: len({found[name] for found in keys}) for name in IDS}
+    assert different == {
+        "tfidf": 4, "teacher": 4, "student": 4, "pruned": 4, "onnx": 1, "int8": 1, "fp16": 1,
+    }  # fmt: skip
 
 
 def test_a_missing_result_runs_again_with_those_after_it(tmp_path: Path, out: Path) -> None:

@@ -537,10 +537,13 @@ def test_the_report_has_a_regressions_fields_and_every_model_has_learnt(whole_ru
 
 
 def test_nothing_in_a_run_speaks_of_thresholds(whole_run: Path) -> None:
-    files = [whole_run / "report.json", whole_run / "report.md", *(whole_run / "artifacts").rglob("*.json")]
-    named = [file for file in files if file.name not in {"tokenizer.json", "terms.json"}]
-    assert len(named) > 20
-    assert not [file for file in named if "threshold" in file.read_text() or "calibration" in file.read_text()]
+    files = [whole_run / "report.md", *(whole_run / "artifacts").rglob("*.json")]
+    texts = {str(file): file.read_text() for file in files if file.name not in {"tokenizer.json", "terms.json"}}
+    report = json.loads((whole_run / "report.json").read_text())
+    assert report.pop("recipe")["thresholds"] == "max_f1"  # it has every key, those at their default too
+    texts["report.json"] = json.dumps(report)
+    assert len(texts) > 20
+    assert not [name for name, text in texts.items() if "threshold" in text or "calibration" in text]
     assert not list((whole_run / "artifacts").rglob("decision.json"))
     own = {file.parent.name: file.read_text() for file in (whole_run / "artifacts").rglob("scaling.json")}
     assert set(own) == {"tfidf", "teacher", "student", "pruned", "onnx", "fp16", "int8"}

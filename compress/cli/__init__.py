@@ -1,7 +1,7 @@
 """The command line: parses, calls, renders, exits. With screen.py the only place that prints or sets up logging.
 
-Exit codes: 0 done, 2 the recipe, the input or the machine is wrong, 1 a fault of ours, 130 interrupted, 141 the output
-was closed by its reader.
+Exit codes: 0 done, 2 the recipe, the input or the machine is wrong, 3 a goal of the recipe is missed (the work is done
+all the same), 1 a fault of ours, 130 interrupted, 141 the output was closed by its reader.
 """
 
 import os
@@ -11,14 +11,14 @@ import warnings
 import typer
 
 # in the order that --help shows their commands in
-from compress.cli import recipes, data, models  # isort: skip
+from compress.cli import recipes, data, models, bench, reports  # isort: skip
 from compress.cli.app import app
 from compress.cli.failures import said
 from compress.memory import keep_freed_memory
 from compress.screen import errors
 from compress.telemetry import no_telemetry
 
-__all__ = ["app", "data", "main", "models", "recipes"]
+__all__ = ["app", "bench", "data", "main", "models", "recipes", "reports"]
 
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141  # as a shell reports a process that SIGPIPE ended

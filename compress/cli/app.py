@@ -10,6 +10,8 @@ import typer
 from compress.screen import console
 from compress.version import __version__
 
+GOAL_MISSED = 3  # exit code
+
 app = typer.Typer(
     name="compress",
     help=(

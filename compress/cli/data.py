@@ -36,7 +36,7 @@ def data(
             stack.enter_context(run_folder(out, "data"))
         progress = stack.enter_context(bars())
         progress("reading the rows", 0, 1)
-        splits = load_splits(loaded.data, loaded.task, loaded.seed)
+        splits = load_splits(loaded.data, loaded.task, loaded.seed, loaded.evaluate.slices)
         lengths = token_lengths(loaded, splits, progress)
         progress("labels, recurring texts, odd rows", 0, 1)
         found = overview(loaded.name, loaded.task.type, splits, lengths)

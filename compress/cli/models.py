@@ -22,7 +22,7 @@ def evaluate(
         Path | None, typer.Option("--teacher", metavar="ARTIFACT", help="What speedups are relative to.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Writes report.json and report.md here.")
+        Path | None, typer.Option("--out", metavar="DIR", help="Writes report.html, report.json and report.md here.")
     ] = None,
 ) -> None:
     """Judges any artifacts on labelled rows: quality with intervals, size, paired latency."""
@@ -41,7 +41,7 @@ def evaluate(
             write_report(report, out)
     show_report(report)
     if out is not None:
-        console.print(f"Report: {out / 'report.md'}", soft_wrap=True)
+        console.print(f"Report: {out / 'report.html'}", soft_wrap=True)
 
 
 @app.command(epilog="Example: compress predict runs/a/artifacts/student-int8 --input comments.csv --output scored.csv")

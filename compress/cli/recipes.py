@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from compress.cli.app import Out, Recipe, Sets, app, typed
+from compress.cli.app import GOAL_MISSED, Out, Recipe, Sets, app, typed
 from compress.screen import bars, console, show_note, show_plan, show_report
 
 
@@ -15,8 +15,12 @@ def run(
     out: Out = None,
     set_: Sets = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Runs everything again, also what is cached.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="An undecided goal counts as a missed one.")] = False,
 ) -> None:
-    """Runs what is not already done: stages, evaluation, report. Interrupted, it goes on with the same command."""
+    """Runs what is not already done: stages, evaluation, report. Interrupted, it goes on with the same command.
+
+    Exit code 3 where a goal of the recipe is missed; artifacts and report are kept all the same.
+    """
     from compress.environment import check_onnxruntime
     from compress.recipe.load import load_recipe
 
@@ -36,7 +40,12 @@ def run(
     show_report(outcome.report, told)
     done = f"ran {', '.join(outcome.ran)}" if outcome.ran else "all stages are cached: nothing to run"
     console.print(f"{done}; {'measured' if outcome.measured else 'measurements are cached'}.")
-    console.print(f"Report: {folder / 'report.md'}    Artifacts: {folder / 'artifacts'}", soft_wrap=True)
+    console.print(f"Report: {folder / 'report.html'}    Artifacts: {folder / 'artifacts'}", soft_wrap=True)
+    if strict and not loaded.goals:
+        show_note("--strict asks for goals, and the recipe has none")
+    failing = {"missed", "undecided"} if strict else {"missed"}
+    if any(verdict.state in failing for verdict in outcome.report.verdicts):
+        raise typer.Exit(GOAL_MISSED)
 
 
 @app.command(epilog="Example: compress check my.yaml --set data.dir=jigsaw")

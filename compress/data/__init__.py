@@ -4,6 +4,7 @@ from compress.data.digests import labelled_digest, source_key, split_digests
 from compress.data.load import load_splits, read_labelled, read_labelled_with_notes
 from compress.data.results import ResultWriter, open_results, result_kinds
 from compress.data.stream import Row, Rows, open_rows
+from compress.data.texts import read_texts
 from compress.data.types import LabelledFile, Splits
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "open_rows",
     "read_labelled",
     "read_labelled_with_notes",
+    "read_texts",
     "result_kinds",
     "source_key",
     "split_digests",

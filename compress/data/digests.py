@@ -17,7 +17,7 @@ from eval.contract import LabelledTexts
 FORMAT_VERSION = 1  # of what loading makes of the same files: raise it when a reading rule changes
 
 
-def source_key(data: Data, task: Task, seed: int) -> str:
+def source_key(data: Data, task: Task, seed: int, slices: tuple[str, ...] = ()) -> str:
     """sha256 (hex) over everything that load_splits depends on: the choices and the bytes of each file.
 
     No row is parsed, so it takes as long as reading the files. Where the files lie does not count. A hub dataset
@@ -32,6 +32,7 @@ def source_key(data: Data, task: Task, seed: int) -> str:
         "validation_share": data.validation_share,
         "drop_overlap": data.drop_overlap,
         **({} if data.test_share is None else {"test_share": data.test_share}),
+        **({"slices": slices} if slices else {}),
         "sources": [[role, [_fingerprint(origin, seen) for origin in origins]] for role, origins in layout.roles()],
     }
     return hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()
@@ -60,12 +61,16 @@ def _file_digest(path: Path, seen: dict[Path, str]) -> str:
 
 
 def split_digests(splits: Splits) -> dict[str, str]:
-    """sha256 (hex) of each split's texts, targets and label names: train, validation, unlabeled, test:NAME."""
+    """sha256 (hex) of each split's texts, targets and label names: train, validation, unlabeled, test:NAME.
+
+    A test set's further columns are apart, as columns:NAME: no model's answers depend on them.
+    """
     return {
         "train": labelled_digest(splits.train),
         "validation": labelled_digest(splits.validation),
         "unlabeled": _texts_digest(splits.unlabeled).hexdigest(),
         **{f"test:{name}": labelled_digest(rows) for name, rows in splits.tests.items()},
+        **{f"columns:{name}": columns_digest(rows) for name, rows in splits.tests.items() if rows.columns},
     }
 
 
@@ -77,6 +82,14 @@ def _texts_digest(texts: Iterable[str]) -> "hashlib._Hash":
         digest.update(len(encoded).to_bytes(8, "little"))
         digest.update(encoded)
     return digest
+
+
+def columns_digest(rows: LabelledTexts) -> str:
+    """sha256 (hex) of the further columns, in their order."""
+    digest = hashlib.sha256()
+    for name, cells in rows.columns.items():
+        digest.update(_texts_digest((name, *cells)).digest())
+    return digest.hexdigest()
 
 
 def labelled_digest(rows: LabelledTexts) -> str:

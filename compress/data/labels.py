@@ -155,21 +155,31 @@ def _shown(cell: str) -> str:
     return repr(shown(cell)) if cell.strip() else "blank"
 
 
-def labelled(table: Table, task: Task) -> LabelledTexts:
-    """The table's rows as texts with labels."""
-    return LabelledTexts(texts_of(table, task), task.labels, targets_of(table, task))
+def labelled(table: Table, task: Task, slices: tuple[str, ...] = ()) -> LabelledTexts:
+    """The table's rows as texts with labels, and the columns they are to be told apart by."""
+    return LabelledTexts(texts_of(table, task), task.labels, targets_of(table, task), columns_of_rows(table, slices))
+
+
+def columns_of_rows(table: Table, slices: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """The cells of these columns, as LabelledTexts has them."""
+    return {name: table.columns[name] for name in slices}
 
 
 def joined(parts: Sequence[LabelledTexts]) -> LabelledTexts:
     """The rows of several sources, one after the other."""
     texts = tuple(text for part in parts for text in part.texts)
-    return LabelledTexts(texts, parts[0].labels, np.concatenate([part.targets for part in parts]))
+    columns = {name: tuple(cell for part in parts for cell in part.columns[name]) for name in parts[0].columns}
+    return LabelledTexts(texts, parts[0].labels, np.concatenate([part.targets for part in parts]), columns)
 
 
 def subset(rows: LabelledTexts, keep: NDArray[np.bool_]) -> LabelledTexts:
     """The rows where `keep` (N,) is true, in their order."""
-    texts = tuple(text for text, kept in zip(rows.texts, keep, strict=True) if kept)
-    return LabelledTexts(texts, rows.labels, rows.targets[keep])
+    columns = {name: _kept(cells, keep) for name, cells in rows.columns.items()}
+    return LabelledTexts(_kept(rows.texts, keep), rows.labels, rows.targets[keep], columns)
+
+
+def _kept(cells: Sequence[str], keep: NDArray[np.bool_]) -> tuple[str, ...]:
+    return tuple(cell for cell, kept in zip(cells, keep, strict=True) if kept)
 
 
 def check_learnable(train: LabelledTexts) -> None:

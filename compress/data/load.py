@@ -8,25 +8,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.data import synthetic
-from compress.data.labels import check_learnable, joined, labelled, named_columns, subset, targets_of, texts_of
+from compress.data.labels import (
+    check_learnable,
+    columns_of_rows,
+    joined,
+    labelled,
+    named_columns,
+    subset,
+    targets_of,
+    texts_of,
+)
 from compress.data.layout import FileSource, Layout, Origin, Unscored, file_source, layout_of
 from compress.data.overlap import without_overlap
 from compress.data.stratify import held_out
-from compress.data.tables import Table, read_table
+from compress.data.tables import Table, read_sliced, read_table
 from compress.data.types import LabelledFile, Splits
 from compress.errors import DataError, did_you_mean
 from compress.recipe.data import BuiltinSource, Data, HubSource, Task
 from eval.contract import LabelledTexts
 
 
-def load_splits(data: Data, task: Task, seed: int) -> Splits:
-    """Every row that the recipe asks for, checked.
+def load_splits(data: Data, task: Task, seed: int, slices: tuple[str, ...] = ()) -> Splits:
+    """Every row that the recipe asks for, checked. slices: columns that are read of the test sets as well.
 
     DataError names the file, the line and the next step where something is missing or is not what the recipe says.
     """
     layout = layout_of(data, named_columns(task))
+    judged = {f"test:{name}" for name in layout.tests} or {"train"}  # test_share takes test rows from train
     read = {
-        role: _labelled_rows(origins, task, seed) for role, origins in layout.roles() if origins and role != "unlabeled"
+        role: _labelled_rows(origins, task, seed, slices if role in judged else ())
+        for role, origins in layout.roles()
+        if origins and role != "unlabeled"
     }
     unlabeled = tuple(text for origin in layout.unlabeled for text in _texts(origin, task, seed))
     train, validation, tests, notes = _shared_out(read, layout, data, seed)
@@ -83,17 +95,18 @@ def _split_off(rows: LabelledTexts, share: float, name: str, seed: int) -> tuple
     return subset(rows, ~held), subset(rows, held), note
 
 
-def _labelled_rows(origins: Sequence[Origin], task: Task, seed: int) -> LabelledFile:
-    parts = [_origin_rows(origin, task, seed) for origin in origins]
+def _labelled_rows(origins: Sequence[Origin], task: Task, seed: int, slices: tuple[str, ...]) -> LabelledFile:
+    parts = [_origin_rows(origin, task, seed, slices) for origin in origins]
     return LabelledFile(joined([part.rows for part in parts]), tuple(note for part in parts for note in part.notes))
 
 
-def _origin_rows(origin: Origin, task: Task, seed: int) -> LabelledFile:
+def _origin_rows(origin: Origin, task: Task, seed: int, slices: tuple[str, ...]) -> LabelledFile:
     match origin:
         case FileSource():
-            return _file_rows(origin, task)
+            return _file_rows(origin, task, slices)
         case HubSource():
-            return LabelledFile(labelled(_hub_table(origin, task, (*task.text, *task.label_columns)), task))
+            wanted = (*task.text, *task.label_columns, *slices)
+            return LabelledFile(labelled(_hub_table(origin, task, wanted), task, slices))
         case BuiltinSource():
             return LabelledFile(_builtin(origin, task, seed))
         case Unscored():
@@ -133,11 +146,12 @@ def _texts(origin: Origin, task: Task, seed: int) -> tuple[str, ...]:
             return synthetic.generate(origin.split, seed)[0]
 
 
-def _file_rows(source: FileSource, task: Task) -> LabelledFile:
+def _file_rows(source: FileSource, task: Task, slices: tuple[str, ...] = ()) -> LabelledFile:
     if source.labels_path is None:
         wanted = (*task.text, *task.label_columns)
-        return LabelledFile(labelled(read_table(source.path, wanted, unheaded=task.columns or ()), task))
-    rows, unscored = _joined_by_id(source, task)
+        table = read_sliced(source.path, wanted, slices, unheaded=task.columns or ())
+        return LabelledFile(labelled(table, task, slices))
+    rows, unscored = _joined_by_id(source, task, slices)
     scored = subset(rows, ~unscored)
     if not len(scored):
         raise DataError(f"{source.labels_path}: every row is marked -1 (not scored); there is nothing to judge on")
@@ -148,7 +162,9 @@ def _file_rows(source: FileSource, task: Task) -> LabelledFile:
     return LabelledFile(scored, (note,) if count else ())
 
 
-def _joined_by_id(source: FileSource, task: Task) -> tuple[LabelledTexts, NDArray[np.bool_]]:
+def _joined_by_id(
+    source: FileSource, task: Task, slices: tuple[str, ...] = ()
+) -> tuple[LabelledTexts, NDArray[np.bool_]]:
     """Texts of one file with the labels of the other, in the order of the texts; and (N,) which rows carry -1."""
     if source.labels_path is None:
         raise DataError(f"{source.path}: has no labels file beside it")
@@ -157,7 +173,7 @@ def _joined_by_id(source: FileSource, task: Task) -> tuple[LabelledTexts, NDArra
             f"{source.path}: has no column {task.labels[0]!r}; a regression reads its targets from the file with the "
             f"texts, and not from {source.labels_path.name}"
         )
-    texts = read_table(source.path, ("id", *task.text))
+    texts = read_sliced(source.path, ("id", *task.text), slices)
     labels = read_table(source.labels_path, ("id", *task.label_columns))
     where = _positions(labels)
     _positions(texts)
@@ -168,7 +184,7 @@ def _joined_by_id(source: FileSource, task: Task) -> tuple[LabelledTexts, NDArra
             )
     targets = targets_of(labels, task, unscored=True)[[where[name] for name in texts.columns["id"]]]
     unscored: NDArray[np.bool_] = np.min(targets, axis=1) < 0
-    return LabelledTexts(texts_of(texts, task), task.labels, targets), unscored
+    return LabelledTexts(texts_of(texts, task), task.labels, targets, columns_of_rows(texts, slices)), unscored
 
 
 def _positions(table: Table) -> dict[str, int]:

@@ -62,6 +62,22 @@ def read_table(
         return _from_rows(str(path), rows, wanted, tuple(set(optional) & set(columns)), named_in_rows=False)
 
 
+def read_sliced(path: Path, wanted: Iterable[str], slices: tuple[str, ...], unheaded: tuple[str, ...] = ()) -> Table:
+    """As read_table, with the columns of evaluate.slices. DataError where the file lacks one.
+
+    They do not tell whether a file has a header, so they are read as optional ones. A .jsonl file, whose rows may leave
+    keys out, lacks a column that is neither in its first row nor filled in any other.
+    """
+    wanted = tuple(wanted)
+    table = read_table(path, wanted, tuple(name for name in slices if name not in wanted), unheaded)
+    blank = kind_of(path) == ".jsonl"
+    missing = [name for name in slices if name not in table.columns or (blank and not any(table.columns[name]))]
+    if missing:
+        headed = not unheaded or not set(missing).isdisjoint(unheaded)  # one that is among them was not in the header
+        check_columns(missing, columns_of(path) if headed else unheaded, f"evaluate.slices: {path}")
+    return table
+
+
 def columns_of(path: Path) -> tuple[str, ...]:
     """The file's columns, without its rows: of a .jsonl file those of its first row. DataError as for read_table."""
     kind = kind_of(path)

@@ -1,29 +1,44 @@
 """Artifacts -> measurements: quality on every test set, size and latency, each kept by all that it depends on."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from compress.artifact import Artifact
 from compress.context import Progress
+from compress.environment import environment
 from compress.measure.candidates import format_of
+from compress.measure.cold import ColdStart, cold_start
 from compress.measure.latency import pruning_notes, time_candidates
 from compress.measure.quality import judge_set
 from compress.measure.store import VERSION, Store
 from compress.recipe.recipe import Evaluate
+from eval.conditions import Conditions
 from eval.contract import Footprint, LabelledTexts
 from eval.measurement import Measurement
 from eval.seeds import SeedSpread, Spread, quality_spreads
 
-__all__ = ["VERSION", "Measured", "measure", "measure_seeds"]
+__all__ = ["VERSION", "Measured", "measure", "measure_cost", "measure_seeds"]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Every candidate's measurement, and what a reader must know of how they were taken."""
+    """Every candidate's measurement, and what a reader must know of how they were taken.
+
+    timing: what else the machine did meanwhile, by setting. It is another in each run, and so in none of the notes.
+    anew: whether any of them had still to be taken.
+    """
 
     measurements: tuple[Measurement, ...]
     notes: tuple[str, ...]
+    timing: tuple[Conditions, ...] = ()
+    anew: bool = field(default=True, compare=False)
+
+    @property
+    def timing_notes(self) -> tuple[str, ...]:
+        """What to say where the machine was busy meanwhile."""
+        return tuple(it.note() for it in self.timing if it.busy)
 
 
 def measure(
@@ -36,38 +51,78 @@ def measure(
     cache_dir: Path,
     progress: Progress,
     pruned: Mapping[str, str] | None = None,
+    compared: Mapping[str, Sequence[str]] | None = None,
 ) -> Measured:
     """Quality on every test set, size, and latency in one interleaved run of all candidates.
 
     artifacts: by candidate id. tests: by name, the first one lends its texts to the latency measurement. pruned: id ->
     id of the candidate it was pruned from; the notes say what pruning did to the speed. Each candidate is compared
-    with the teacher and with every TF-IDF model among them.
+    with the teacher and with every TF-IDF model among them; compared: id -> ids of others that it is compared with too.
     """
     store = Store(cache_dir / "measurements", config, seed)
     references = [
         name for name, artifact in artifacts.items() if name == teacher or artifact.manifest.format == "tfidf"
     ]
     judged = {
-        test: judge_set(artifacts, references, test, rows, test_digests[test], store, progress)
+        test: judge_set(artifacts, references, test, rows, test_digests[test], store, progress, teacher, compared)
         for test, rows in tests.items()
     }
-    prints = {name: _footprint(artifact, store) for name, artifact in artifacts.items()}
     first = next(iter(tests))
-    times = time_candidates(artifacts, tests[first].texts, test_digests[first], teacher, pruned or {}, store, progress)
+    cost = measure_cost(artifacts, tests[first].texts, test_digests[first], teacher, store, progress, pruned)
+    measurements = tuple(
+        replace(
+            measured,
+            quality_by_set={test: found[measured.id].quality for test, found in judged.items()},
+            details_by_set={test: it.details for test, found in judged.items() if (it := found[measured.id]).details},
+        )
+        for measured in cost.measurements
+    )
+    return replace(cost, measurements=measurements, anew=bool(store.taken))
+
+
+def measure_cost(
+    artifacts: dict[str, Artifact],
+    texts: Sequence[str],
+    digest: str,
+    teacher: str | None,
+    store: Store,
+    progress: Progress,
+    pruned: Mapping[str, str] | None = None,
+) -> Measured:
+    """Size, latency and, where asked for, cold start: all that needs no labels. digest: of the texts."""
+    prints = {name: _footprint(artifact, store) for name, artifact in artifacts.items()}
+    times = time_candidates(artifacts, texts, digest, teacher, pruned or {}, store, progress)
+    colds = _cold_starts(artifacts, texts, digest, store, progress) if store.config.cold_start else {}
     measurements = tuple(
         Measurement(
             id=name,
             stage=artifact.manifest.stage_type,
             format=format_of(artifact),
             footprint=prints[name],
-            quality_by_set={test: found[name].quality for test, found in judged.items()},
-            latency=tuple(times.rows[name]),
-            details_by_set={test: it.details for test, found in judged.items() if (it := found[name]).details},
+            quality_by_set={},
+            latency=times.rows[name],
+            length_latency=times.length_rows[name],
+            cold_start_ms=colds[name].start_ms if colds else None,
+            peak_memory_mb=colds[name].peak_memory_mb if colds else None,
+            peak_memory_batch_mb=colds[name].peak_memory_batch_mb if colds else None,
         )
         for name, artifact in artifacts.items()
     )
     shares = {name: prints[name].zeros_share for name in pruned or {}}
-    return Measured(measurements, (*times.notes, *pruning_notes(shares, times.against_parent)))
+    notes = (*times.notes, *pruning_notes(shares, times.against_parent))
+    return Measured(measurements, notes, times.conditions)
+
+
+def _cold_starts(
+    artifacts: Mapping[str, Artifact], texts: Sequence[str], digest: str, store: Store, progress: Progress
+) -> dict[str, ColdStart]:
+    machine = environment()
+    found = {}
+    for number, (name, artifact) in enumerate(artifacts.items()):
+        progress("starting fresh processes", number, len(artifacts))
+        parts = [artifact.digest, digest, machine["cpu"], machine["cores"], machine["libraries"]]
+        found[name] = store.once("cold", parts, partial(cold_start, artifact, texts), ColdStart)
+    return found
 
 
 def measure_seeds(

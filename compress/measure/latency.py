@@ -1,32 +1,24 @@
 """Times of artifacts: each opened in every setting asked for, all of them in one interleaved run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from functools import partial
 
 from compress.artifact import Artifact
 from compress.context import Progress
 from compress.environment import environment, has_cuda
-from compress.measure.candidates import candidate_of
+from compress.measure.lengths import length_texts
+from compress.measure.rounds import AgainstParent, Setting, Times, Workload, time_setting
 from compress.measure.store import Store
 from compress.recipe.recipe import Evaluate
-from compress.runtime import open_predictor
-from compress.runtime.base import Device
 from compress.threads import all_threads
-from eval.contract import Interval
-from eval.latency import LatencyRow, LatencySamples, latency_rows, measure_latency, paired_speedup
+from eval.latency import LatencyRow
 
 NO_CUDA = "torch sees no CUDA device: nothing was measured on a GPU"
+# of how times are taken: raised when they would come out otherwise
+_METHOD = 2
 _MACHINE = ("cpu", "cpu_features", "cores", "libraries")
 _GPU = ("gpu", "gpu_driver", "cuda_visible_devices")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One way to open candidates so that their times compare."""
-
-    device: Device
-    threads: int
 
 
 def settings(config: Evaluate) -> tuple[Setting, ...]:
@@ -34,27 +26,6 @@ def settings(config: Evaluate) -> tuple[Setting, ...]:
     counts = dict.fromkeys(min(all_threads(), all_threads() if count == "all" else count) for count in config.threads)
     on_cpu = tuple(Setting("cpu", count) for count in counts)
     return (*on_cpu, Setting("cuda", all_threads())) if config.devices == "auto" and has_cuda() else on_cpu
-
-
-@dataclass(frozen=True)
-class Times:
-    """What one way to open the candidates gave; or all ways, put together.
-
-    against_parent: pruned id -> its parent's time / its own, paired by round, at the batch size `where` names.
-    """
-
-    rows: dict[str, tuple[LatencyRow, ...]]
-    notes: tuple[str, ...]
-    against_parent: dict[str, "AgainstParent"]
-
-
-@dataclass(frozen=True)
-class AgainstParent:
-    """How fast a pruned model is, its parent's speed being 1."""
-
-    parent: str
-    where: str
-    speed: Interval
 
 
 def pruning_notes(zeros_shares: Mapping[str, float], pairs: Mapping[str, AgainstParent]) -> tuple[str, ...]:
@@ -77,76 +48,49 @@ def time_candidates(
     progress: Progress,
 ) -> Times:
     """All candidates again whenever one of them is new: times compare only within one interleaved run."""
-    rows: dict[str, list[LatencyRow]] = {name: [] for name in artifacts}
-    notes: list[str] = []
-    pairs: dict[str, AgainstParent] = {}
-    chosen = settings(store.config)
-    if store.config.devices == "auto" and not any(setting.device == "cuda" for setting in chosen):
-        notes.append(NO_CUDA)
+    config = store.config
+    found = Times(dict.fromkeys(artifacts, ()), (), {}, dict.fromkeys(artifacts, ()))
+    chosen = settings(config)
+    if config.devices == "auto" and not any(setting.device == "cuda" for setting in chosen):
+        found = replace(found, notes=(NO_CUDA,))
+    made = length_texts(artifacts, teacher, texts, config.lengths, store.seed)
+    by_length = ((None, tuple(texts)), *made.texts.items())
+    workloads = [Workload(size, tokens, it) for tokens, it in by_length for size in config.batch_sizes]
     digests = {name: artifact.digest for name, artifact in artifacts.items()}
-    timing = store.config.model_dump(mode="json", exclude={"resamples", "threads", "devices"})
+    timing = config.model_dump(mode="json", include={"batch_sizes", "rounds", "max_seconds", "lengths"})
     for setting in chosen:
         machine = {key: environment()[key] for key in (*_MACHINE, *(_GPU if setting.device == "cuda" else ()))}
-        parts = [list(digests.items()), digest, timing, asdict(setting), teacher, sorted(pruned.items()), machine]
-        time = partial(_time, artifacts, texts, setting, teacher, pruned, store, progress)
-        found = store.once("latency", parts, time, Times)
-        notes += found.notes
-        pairs = found.against_parent | pairs  # the first setting's: one thread, where that is measured
-        for name, measured in found.rows.items():
-            rows[name] += measured
-    return Times({name: tuple(it) for name, it in rows.items()}, tuple(notes), pairs)
+        which = [list(digests.items()), digest, asdict(setting), teacher, sorted(pruned.items())]
+        time = partial(time_setting, artifacts, workloads, setting, teacher, pruned, store, progress)
+        found = _together(found, store.once("latency", [_METHOD, timing, *which, machine], time, Times))
+    found = replace(found, notes=(*found.notes, *made.notes))
+    return found if config.price_per_hour is None else _priced(found, config.price_per_hour)
 
 
-def _time(
-    artifacts: dict[str, Artifact],
-    texts: Sequence[str],
-    setting: Setting,
-    teacher: str | None,
-    pruned: Mapping[str, str],
-    store: Store,
-    progress: Progress,
-) -> Times:
-    """One interleaved run for each batch size. A candidate that does not run on the device asked for is left out."""
-    opened = [
-        candidate_of(name, artifact, open_predictor(artifact, setting.device, setting.threads))
-        for name, artifact in artifacts.items()
-        if setting.device == "cpu" or _runs_on_cuda(artifact)
-    ]
-    there = [candidate for candidate in opened if candidate.device == setting.device]
-    missing = [candidate.id for candidate in opened if candidate.device != setting.device]
-    notes = (f"{', '.join(missing)}: {setting.device} asked for, but it ran on the CPU: not measured",)
-    rows: dict[str, list[LatencyRow]] = {candidate.id: [] for candidate in there}
-    pairs: dict[str, AgainstParent] = {}
-    for size in store.config.batch_sizes if there else ():
-        where = f"{setting.device}, {setting.threads} thread{'s' * (setting.threads > 1)}, batch {size}"
-        samples = measure_latency(
-            there,
-            texts,
-            batch_size=size,
-            rounds=store.config.rounds,
-            max_seconds=store.config.max_seconds,
-            seed=store.seed,
-            progress=partial(progress, f"timing {where}"),
-        )
-        for name, row in latency_rows(samples, teacher, store.seed).items():
-            rows[name].append(row)
-        if size == min(store.config.batch_sizes):
-            pairs = _against_parents(samples, pruned, where, store.seed)
-    return Times({name: tuple(it) for name, it in rows.items()}, notes if missing else (), pairs)
+def _together(found: Times, more: Times) -> Times:
+    """The times of settings side by side; a pruned model against its parent as in the first setting."""
+
+    def added(
+        rows: Mapping[str, tuple[LatencyRow, ...]], others: Mapping[str, tuple[LatencyRow, ...]]
+    ) -> dict[str, tuple[LatencyRow, ...]]:
+        return {name: (*it, *others.get(name, ())) for name, it in rows.items()}
+
+    return Times(
+        rows=added(found.rows, more.rows),
+        notes=(*found.notes, *more.notes),
+        against_parent=more.against_parent | found.against_parent,
+        length_rows=added(found.length_rows, more.length_rows),
+        conditions=(*found.conditions, *more.conditions),
+    )
 
 
-def _against_parents(
-    samples: LatencySamples, pruned: Mapping[str, str], where: str, seed: int
-) -> dict[str, AgainstParent]:
-    seconds = dict(zip(samples.candidates, samples.seconds.T, strict=True))
-    return {
-        name: AgainstParent(parent, where, paired_speedup(seconds[parent], seconds[name], seed))
-        for name, parent in pruned.items()
-        if name in seconds and parent in seconds
-    }
+def _priced(found: Times, price_per_hour: float) -> Times:
+    """What a million texts cost at each row's throughput."""
 
+    def priced(rows: Mapping[str, tuple[LatencyRow, ...]]) -> dict[str, tuple[LatencyRow, ...]]:
+        return {
+            name: tuple(replace(row, cost_per_million=price_per_hour / 3600 * 1e6 / row.texts_per_second) for row in it)
+            for name, it in rows.items()
+        }
 
-def _runs_on_cuda(artifact: Artifact) -> bool:
-    """int8 kernels and TF-IDF are the CPU's."""
-    manifest = artifact.manifest
-    return manifest.format == "torch" or (manifest.format == "onnx" and manifest.precision in {"fp32", "fp16"})
+    return replace(found, rows=priced(found.rows), length_rows=priced(found.length_rows))

@@ -8,6 +8,7 @@ import numpy as np
 
 from compress.artifact import Artifact, library_versions
 from compress.context import Progress
+from compress.data.digests import columns_digest
 from compress.environment import LIBRARIES, cpu_features
 from compress.measure.candidates import candidate_of
 from compress.measure.store import Store
@@ -16,6 +17,7 @@ from eval.contract import Floats, LabelledTexts
 from eval.evaluator import judge, predict_all, score_details, score_quality
 from eval.measurement import Quality, SetDetails
 from eval.resample import Judged
+from eval.slices import RowSet, row_sets
 from eval.values import score_values
 
 
@@ -35,11 +37,16 @@ def judge_set(
     digest: str,
     store: Store,
     progress: Progress,
+    teacher: str | None = None,
+    also: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, SetResult]:
-    """Every candidate on one test set, each classifier compared with the references.
+    """Every candidate on one test set, each classifier compared with the references; teacher: one of them, or None.
+
+    also: id -> ids of further candidates that it is compared with.
 
     Answers are kept apart from what is made of them: one more candidate asks no other again.
     """
+    config = store.config
     # without VNNI int8 kernels saturate, and answer otherwise
     machine = [digest, library_versions(LIBRARIES), cpu_features()]
 
@@ -50,19 +57,34 @@ def judge_set(
     @cache
     def judged(name: str) -> Judged:
         thresholds = _thresholds(artifacts[name])
-        return judge(answers(name), rows, thresholds, resamples=store.config.resamples, seed=store.seed)
+        return judge(answers(name), rows, thresholds, resamples=config.resamples, seed=store.seed)
+
+    @cache
+    def sets() -> tuple[RowSet, ...]:
+        return row_sets(rows)
+
+    def others(name: str) -> list[str]:
+        return [other for other in dict.fromkeys((*references, *(also or {}).get(name, ()))) if other != name]
 
     def result(name: str) -> SetResult:
         if rows.is_regression:
-            values = score_values(answers(name), rows, resamples=store.config.resamples, seed=store.seed)
-            return SetResult(values, None)
-        others = {other: judged(other) for other in references if other != name}
-        quality = score_quality(judged(name), rows, _thresholds(artifacts[name]))
-        return SetResult(quality, score_details(judged(name), others, rows))
+            return SetResult(score_values(answers(name), rows, resamples=config.resamples, seed=store.seed), None)
+        thresholds = _thresholds(artifacts[name])
+        details = score_details(
+            judged(name),
+            {other: judged(other) for other in others(name)},
+            rows,
+            thresholds=thresholds,
+            teacher=teacher,
+            sets=sets(),
+            disagreements=config.disagreements,
+        )
+        return SetResult(score_quality(judged(name), rows, thresholds), details)
 
     def parts(name: str) -> list[object]:
-        others = {other: artifacts[other].digest for other in references if other != name}
-        return [artifacts[name].digest, others, store.config.resamples, *machine]
+        compared = {other: artifacts[other].digest for other in others(name)}
+        asked = [config.resamples, config.disagreements, teacher, columns_digest(rows)]
+        return [artifacts[name].digest, compared, *asked, *machine]
 
     return {name: store.once("quality", parts(name), partial(result, name), SetResult) for name in artifacts}
 

@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,17 +17,18 @@ from eval.errors import InvalidInputError
 from eval.plain import dump, read
 
 # raised when a measurement's meaning changes
-VERSION = 3
+VERSION = 4
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Store:
-    """The folder they lie in, and what all of them depend on."""
+    """The folder they lie in, and what all of them depend on. taken: kinds of those that were not there yet."""
 
     folder: Path
     config: Evaluate
     seed: int
+    taken: set[str] = field(default_factory=set)
 
     def once(self, kind: str, parts: Sequence[Any], compute: Callable[[], _T], of: type[_T]) -> _T:
         """The measurement kept for these parts, a dataclass; one that is missing or damaged is taken again."""
@@ -37,6 +38,7 @@ class Store:
             with suppress(InvalidInputError):  # JSON, but not what was written there
                 return read(of, kept)
         computed = compute()
+        self.taken.add(kind)
         write_json(file, dump(computed))
         return computed
 
@@ -47,6 +49,7 @@ class Store:
             kept: Floats = np.load(file, allow_pickle=False)
             return kept
         computed = compute()
+        self.taken.add(kind)
         written = io.BytesIO()
         np.save(written, computed, allow_pickle=False)
         write_whole(file, written.getvalue())

@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from compress.errors import RecipeError, did_you_mean
+from compress.recipe.fits_goals import check_goals
 from compress.recipe.fits_task import check_regression
 from compress.recipe.follows import check_stages
 from compress.recipe.recipe import Recipe
@@ -174,6 +175,7 @@ def _validate(data: dict[str, Any], document: Document, problems: list[str]) -> 
     task = data.get("task")
     if isinstance(task, dict) and task.get("type") == "regression":
         check_regression(parsed, report)
+    check_goals(data, parsed, lambda place, text: problems.append(_say(document, place, text, data)))
     return None if recipe is None or problems else recipe.model_copy(update={"stages": tuple(filled)})
 
 

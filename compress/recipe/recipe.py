@@ -1,13 +1,17 @@
 """The whole recipe, as `load_recipe` returns it: every value typed, every reference checked."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from compress.recipe.data import Data, Task
+from compress.recipe.data import Data, Name, Task
+from compress.recipe.goals import Goals, by_candidate
 from compress.recipe.model import Section, distinct, plain_name
 from compress.recipe.stages import Distill, Follows, Positive, Prune, Stage, Tfidf, Training
+from compress.recipe.thresholds import Thresholds
+from eval.goals import TEACHER, Goal
 
 Threads = Positive | Literal["all"]
 Baseline = Literal["tfidf", "tfidf_chars"]
@@ -18,7 +22,11 @@ class Evaluate(Section):
     """What is measured. threads: `all` is every core this process may use; with fewer, tokenization stays on one.
 
     Latency: for each batch size and thread count, `rounds` rounds, or fewer when `max_seconds` are over. resamples: of
-    the bootstrap behind each 95 % interval. devices: auto is the CPU, and CUDA where there is a GPU.
+    the bootstrap behind intervals of averages, rankings and differences. devices: auto is the CPU, and CUDA where there
+    is a GPU. slices: columns of the test files by whose values quality is told apart. disagreements: how many of the
+    worst with the teacher are listed, with their texts. lengths: times also on texts that all have so many tokens.
+    cold_start: also the time from the start of a process to its first answer, and its memory. price_per_hour: of this
+    machine, in any currency, for the cost of a million texts.
     """
 
     batch_sizes: Annotated[tuple[Positive, ...], Field(min_length=1), AfterValidator(distinct)] = (1, 32)
@@ -27,6 +35,11 @@ class Evaluate(Section):
     max_seconds: Annotated[float, Field(gt=0)] = 60.0
     resamples: Annotated[int, Field(ge=100)] = 1000
     devices: Literal["auto", "cpu"] = "auto"
+    slices: Annotated[tuple[Name, ...], AfterValidator(distinct)] = ()
+    disagreements: Annotated[int, Field(ge=0)] = 20
+    lengths: Annotated[tuple[Annotated[int, Field(ge=4)], ...], AfterValidator(distinct)] = ()
+    cold_start: bool = False
+    price_per_hour: Annotated[float, Field(gt=0)] | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +52,11 @@ class Repeat:
 
 
 class Recipe(Section):
-    """From a teacher to deployable files. Stages run in order; each names the one it starts from."""
+    """From a teacher to deployable files. Stages run in order; each names the one it starts from.
+
+    thresholds: how every model's decisions are fitted on validation, so that all of them compare. goals: what the last
+    stage must reach, or each of those that it names.
+    """
 
     version: Literal[1]
     name: Annotated[str, AfterValidator(plain_name("_.-"))]
@@ -47,8 +64,10 @@ class Recipe(Section):
     task: Task
     data: Data
     baselines: Annotated[tuple[Baseline, ...], AfterValidator(distinct)] = ()
+    thresholds: Thresholds = "max_f1"
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
     evaluate: Evaluate = Evaluate()
+    goals: Goals = ()
 
     @model_validator(mode="after")
     def _builtin_fits(self) -> Self:
@@ -56,6 +75,17 @@ class Recipe(Section):
             raise ValueError(
                 f"data.builtin: the built-in {self.data.builtin} are multi_label, the task is {self.task.type}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _decides(self) -> Self:
+        if self.thresholds != "max_f1" and self.task.type != "multi_label":
+            how = "the likeliest class is taken" if self.task.type == "single_label" else "nothing is decided"
+            raise ValueError(f"thresholds would have no effect: of {self.task.type} {how}; remove the key")
+        if self.evaluate.slices and self.task.type == "regression":
+            raise ValueError("evaluate.slices would have no effect: slices are told of classifiers; remove the key")
+        if self.evaluate.slices and self.data.builtin is not None:
+            raise ValueError("evaluate.slices: the built-in comments have no further columns; remove the key")
         return self
 
     @property
@@ -75,9 +105,21 @@ class Recipe(Section):
         return (*asked, *self.stages)
 
     @property
+    def goals_by_candidate(self) -> dict[str, tuple[Goal, ...]]:
+        """A plain list of goals is the last stage's."""
+        return by_candidate(self.goals, self.stages[-1].id)
+
+    @property
     def all_ids(self) -> tuple[str, ...]:
         """Of everything a run makes, in the order it does."""
         return tuple(stage.id for stage in (*self.all_stages, *(repeat.stage for repeat in self.repeats)))
+
+
+def teacher_of(stages: Iterable[Stage]) -> str | None:
+    """What speedups are relative to: the stage called teacher, else the first one that others learn from."""
+    known = tuple(stages)
+    named = next((stage.id for stage in known if stage.id == TEACHER), None)
+    return named or next((s.teacher for s in known if isinstance(s, Distill | Prune) and s.teacher), None)
 
 
 def stage_inputs(stage: Stage) -> tuple[str, ...]:

@@ -34,8 +34,8 @@ class Training(StageSection):
     precision: auto is bf16 where a short trial finds it faster, else fp32. early_stopping: stop after so many epochs
     without a better validation macro ROC-AUC (of a regression, R²) and keep the best epoch's weights; null trains every
     epoch and keeps the last. batch_size is in texts; batches hold texts of like length and are padded to their longest
-    only. seeds: trains so many times, with the recipe's seed and the ones after it; what follows goes on with the first,
-    and the report says how far they lie apart.
+    only. seeds: trains so many times, with the recipe's seed and the ones after it; what follows goes on with the
+    first, and the report says how far they lie apart.
     """
 
     epochs: Annotated[float, Field(gt=0, le=1000)] = 3.0

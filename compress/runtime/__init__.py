@@ -9,14 +9,19 @@ from compress.threads import all_threads
 __all__ = ["all_threads", "open_predictor"]
 
 
-def open_predictor(artifact: Artifact, device: Device = "cpu", threads: int | None = None) -> LogitsPredictor:
-    """A predictor for a verified artifact. threads: None is every core this process may use."""
+def open_predictor(
+    artifact: Artifact, device: Device = "cpu", threads: int | None = None, half: bool = False
+) -> LogitsPredictor:
+    """A predictor for a verified artifact. threads: None is every core this process may use.
+
+    half: a torch artifact on CUDA runs in fp16; of no effect on others, whose precision is the file's.
+    """
     count = threads or all_threads()
     match artifact.manifest.format:
         case "torch":
             from compress.runtime.torch import TorchPredictor
 
-            return TorchPredictor(artifact, device, count)
+            return TorchPredictor(artifact, device, count, half)
         case "onnx":
             from compress.runtime.onnx import OnnxPredictor
 

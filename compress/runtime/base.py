@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from compress.artifact import Artifact, Decision, Floats
 from compress.scaling import Scaling
@@ -62,6 +62,14 @@ class LogitsPredictor(ABC):
     def predict_logits(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Floats:
         """Raw logits (a regression's outputs, before scaling), float32 (N, L)."""
 
+    @abstractmethod
+    def tokenize(self, texts: Sequence[str]) -> Any:
+        """The first step of `predict_logits` alone; of TF-IDF the known terms of each text."""
+
+    @abstractmethod
+    def run(self, tokens: Any) -> Floats:
+        """The second step: raw logits, float32 (N, L), of what `tokenize` gave."""
+
 
 @dataclass(frozen=True)
 class Values:
@@ -77,3 +85,11 @@ class Values:
     def predict_values(self, texts: Sequence[str]) -> Floats:
         """Values in the targets' units, float32 (N, L)."""
         return self.predictor.predict_values(texts)
+
+    def tokenize(self, texts: Sequence[str]) -> Any:
+        """The first step alone."""
+        return self.predictor.tokenize(texts)
+
+    def run(self, tokens: Any) -> Floats:
+        """The second step: raw outputs, float32 (N, L)."""
+        return self.predictor.run(tokens)

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from compress.artifact import DECISION, SCALING, Artifact, Floats
-from compress.batches import text_logits
+from compress.batches import pieces_logits, text_logits
 from compress.environment import check_onnxruntime
+from compress.pieces import Pieces
 from compress.runtime.base import Device, LogitsPredictor
 from compress.tokenizer import Batch, copy_tokenizer, open_tokenizer
 
@@ -30,6 +31,14 @@ class OnnxPredictor(LogitsPredictor):
     def predict_logits(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Floats:
         """Raw logits, float32 (N, L)."""
         return text_logits(self._run, texts, self.tokenizer, len(self.labels), self.threads, progress)
+
+    def tokenize(self, texts: Sequence[str]) -> list[Pieces]:
+        """The texts as the model reads them."""
+        return list(self.tokenizer.runs(texts, self.threads))
+
+    def run(self, tokens: list[Pieces]) -> Floats:
+        """Raw logits, float32 (N, L)."""
+        return pieces_logits(self._run, tokens, self.tokenizer, len(self.labels))
 
     def _run(self, batch: Batch) -> Floats:
         return run_session(self.session, batch)

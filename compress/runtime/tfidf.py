@@ -10,7 +10,7 @@ from compress.artifact import Artifact, Floats
 from compress.runtime.base import LogitsPredictor
 from eval.baseline import TfidfModel
 from eval.ridge import TfidfRegression
-from eval.terms import TermBlock
+from eval.terms import TermBlock, TextTerms, linear_scores, text_terms
 
 _TERMS, _WEIGHTS = "terms.json", "model.safetensors"
 _CHUNK = 256
@@ -37,6 +37,14 @@ class TfidfPredictor(LogitsPredictor):
             if progress is not None:
                 progress(min(start + _CHUNK, len(texts)), len(texts))
         return np.concatenate(parts) if parts else np.zeros((0, len(self.labels)), np.float32)
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[TextTerms]]:
+        """Each text's known terms with their weights, block by block."""
+        return [text_terms(self.model.blocks, text) for text in texts]
+
+    def run(self, tokens: list[list[TextTerms]]) -> Floats:
+        """Raw logits, float32 (N, L); of a regression, values."""
+        return linear_scores(self.model.blocks, self.model.weights, self.model.bias, tokens)
 
 
 def save_tfidf(model: TfidfModel | TfidfRegression, folder: Path) -> None:

@@ -5,31 +5,49 @@ from collections.abc import Callable, Sequence
 import torch
 
 from compress.artifact import Artifact, Floats
-from compress.batches import text_logits
+from compress.batches import pieces_logits, text_logits
 from compress.classifier import forward
 from compress.encoder import load_classifier
+from compress.pieces import Pieces
 from compress.runtime.base import Device, LogitsPredictor
 from compress.tokenizer import Batch, open_tokenizer
 
 
 class TorchPredictor(LogitsPredictor):
-    """A torch classifier in fp32. device is where it really runs: the CPU where CUDA is asked for and absent."""
+    """A torch classifier in fp32. device is where it really runs: the CPU where CUDA is asked for and absent.
 
-    runtime = "torch"
+    half: on CUDA weights and arithmetic in fp16.
+    """
 
-    def __init__(self, artifact: Artifact, device: Device, threads: int) -> None:
+    def __init__(self, artifact: Artifact, device: Device, threads: int, half: bool = False) -> None:
         super().__init__(artifact)
         self.device = device if torch.cuda.is_available() else "cpu"
         self.threads = threads
         self.tokenizer = open_tokenizer(artifact.path, artifact.manifest.token_limit, artifact.manifest.long_text)
         self.model = load_classifier(artifact.path).to(self.device)
+        self.runtime = "torch"
+        if half and self.device == "cuda":
+            self.model.half()
+            self.runtime = "torch fp16"
 
     def predict_logits(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Floats:
         """Raw logits, float32 (N, L)."""
-        # torch's thread count is the process's; another predictor may have set its own
+        self._bind_threads()
+        return text_logits(self._run, texts, self.tokenizer, len(self.labels), self.threads, progress)
+
+    def tokenize(self, texts: Sequence[str]) -> list[Pieces]:
+        """The texts as the model reads them."""
+        return list(self.tokenizer.runs(texts, self.threads))
+
+    def run(self, tokens: list[Pieces]) -> Floats:
+        """Raw logits, float32 (N, L)."""
+        self._bind_threads()
+        return pieces_logits(self._run, tokens, self.tokenizer, len(self.labels))
+
+    def _bind_threads(self) -> None:
+        """torch's thread count is the process's; another predictor may have set its own."""
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
-        return text_logits(self._run, texts, self.tokenizer, len(self.labels), self.threads, progress)
 
     def _run(self, batch: Batch) -> Floats:
         return forward(self.model, batch, self.device)

@@ -25,9 +25,9 @@ def run(config: Finetune, inputs: Inputs, context: Context, folder: Path) -> Mad
     weights = positive_weights(torch.from_numpy(examples.targets), config.pos_weight)
     score = validation_score(model, tokenizer, inputs, context.device, config)
     train(model, examples, tokenizer, config, labelling_loss(inputs.task, weights), context, score)
-    save_decided(model, tokenizer, inputs, context.device, folder, config)
+    decided = save_decided(model, tokenizer, inputs, context.device, folder, config)
     notes = pin_notes(config.encoder, config.revision) if isinstance(config.encoder, str) else ()
-    return Made("torch", tokenizer.max_tokens, notes=notes, long_text=tokenizer.long_text)
+    return Made("torch", tokenizer.max_tokens, notes=(*notes, *decided), long_text=tokenizer.long_text)
 
 
 def _build(config: Finetune, inputs: Inputs, folder: Path) -> Built:

@@ -36,8 +36,8 @@ def run(config: Load, inputs: Inputs, context: Context, folder: Path) -> Made:
     source = _look(config, inputs.task)
     model = _from_artifact(source, inputs.task) if source.ours else _from_transformers(source, inputs.task)
     tokenizer = save_pretrained_tokenizer(source.folder, folder, source.max_tokens, source.long_text)
-    save_decided(model, tokenizer, inputs, context.device, folder, config, source.scaling)
-    notes = pin_notes(config.model, config.revision)
+    decided = save_decided(model, tokenizer, inputs, context.device, folder, config, source.scaling)
+    notes = (*pin_notes(config.model, config.revision), *decided)
     return Made("torch", source.max_tokens, notes=notes, long_text=source.long_text)
 
 

@@ -1,20 +1,24 @@
 """From logits to decisions: a calibration temperature and thresholds, from validation rows alone."""
 
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compress.artifact import Decision
+from compress.recipe import thresholds as recipe
 from compress.recipe.data import Task
 from eval.contract import LabelledTexts
-from eval.thresholds import fit_thresholds
+from eval.metrics import decide, per_label, precision
+from eval.thresholds import MAX_F1, AtPrecision, FBeta, Rule, fit_thresholds
 
 Logits = NDArray[np.float32]
 _TEMPERATURES = (0.05, 20.0)
 
 
-def fit_decision(logits: Logits, validation: LabelledTexts, task: Task) -> Decision:
+def fit_decision(
+    logits: Logits, validation: LabelledTexts, task: Task, asked: recipe.Thresholds = "max_f1"
+) -> Decision:
     """Fits the calibration temperature (Guo et al. 2017), then thresholds at the calibrated probabilities.
 
     logits: (N, L) on the validation rows. Single-label decides by argmax and has no thresholds.
@@ -23,8 +27,39 @@ def fit_decision(logits: Logits, validation: LabelledTexts, task: Task) -> Decis
     decision = Decision(calibration_temperature=temperature, thresholds=None)
     if task.type == "single_label":
         return decision
-    fitted = fit_thresholds(decision.probabilities(logits, task), validation.targets)
+    fitted = fit_thresholds(decision.probabilities(logits, task), validation.targets, rule=rule_of(asked))
     return decision.model_copy(update={"thresholds": tuple(float(value) for value in fitted)})
+
+
+def rule_of(asked: recipe.Thresholds) -> Rule:
+    """The recipe's choice as the function that fits takes it."""
+    match asked:
+        case "max_f1":
+            return MAX_F1
+        case recipe.FBeta(f_beta=beta):
+            return FBeta(beta)
+        case recipe.AtPrecision(precision=wanted):
+            return AtPrecision(wanted)
+        case _ as unknown:
+            assert_never(unknown)
+
+
+def precision_notes(
+    decision: Decision, logits: Logits, validation: LabelledTexts, task: Task, asked: recipe.Thresholds
+) -> tuple[str, ...]:
+    """A note where a precision was asked for and the thresholds do not reach it on the rows they were fitted on.
+
+    logits: (N, L) of these rows. A label without positives there is among them: nothing shows that it does.
+    """
+    if not isinstance(asked, recipe.AtPrecision) or decision.thresholds is None:
+        return ()
+    decided = decide(decision.probabilities(logits, task), np.asarray(decision.thresholds, np.float32))
+    reached = dict(zip(task.labels, per_label(precision, validation.targets, decided), strict=True))
+    short = {label: value for label, value in reached.items() if value is None or value < asked.precision}
+    if not short:
+        return ()
+    listed = ", ".join(f"{name} ({'no positive' if it is None else f'{it:.3f}'})" for name, it in short.items())
+    return (f"thresholds: precision {asked.precision:g} is not reached on the validation rows of {listed}",)
 
 
 def fit_temperature(logits: Logits, targets: NDArray[Any], task: Task) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.artifact import save_readout
+from compress.artifact import Decision, save_readout
 from compress.batches import text_logits
 from compress.classifier import Classifier, forward
 from compress.encoder import save_classifier
@@ -15,7 +15,7 @@ from compress.inputs import Inputs
 from compress.recipe.stages import StageSection, Training
 from compress.scaling import Scaling
 from compress.tokenizer import Tokenizer
-from compress.train.decision import fit_decision
+from compress.train.decision import fit_decision, precision_notes
 from eval.metrics import macro, roc_auc
 from eval.regression import r2
 
@@ -56,17 +56,21 @@ def save_decided(
     folder: Path,
     stage: StageSection,
     scaling: Scaling | None = None,
-) -> None:
+) -> tuple[str, ...]:
     """Writes the classifier and its decision into `folder`, where its tokenizer is already; of a regression its scale.
 
-    scaling: of a regression that was trained elsewhere, on a scale of its own. Raises TrainingError, and writes
-    nothing, where the model gives no finite logits on validation.
+    scaling: of a regression that was trained elsewhere, on a scale of its own. Returns notes on the decision. Raises
+    TrainingError, and writes nothing, where the model gives no finite logits on validation.
     """
     validation, task = inputs.splits().validation, inputs.task
     logits = model_logits(model.to(device), tokenizer, validation.texts, len(task.labels), device)
     _check_finite(logits, stage)
     save_classifier(model, folder)
-    save_readout(scaling or inputs.scaling() or fit_decision(logits, validation, task), folder)
+    readout = scaling or inputs.scaling() or fit_decision(logits, validation, task, inputs.thresholds)
+    save_readout(readout, folder)
+    if not isinstance(readout, Decision):
+        return ()
+    return precision_notes(readout, logits, validation, task, inputs.thresholds)
 
 
 def _check_finite(logits: NDArray[np.float32], stage: StageSection) -> None:

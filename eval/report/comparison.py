@@ -7,6 +7,7 @@ from eval.contract import Interval
 from eval.latency import LatencyRow
 from eval.measurement import Measurement, SetQuality
 from eval.report.report import Report
+from eval.time_intervals import inconclusive
 from eval.values import RegressionQuality
 
 ACCURACY = "accuracy"  # what micro F1 is where each row has one class and is given one
@@ -129,10 +130,16 @@ def megabytes(size_bytes: int) -> str:
 
 
 def speedup_text(speedup: Interval | None) -> str:
-    """`12.3× (12.1–12.6)`, or a dash where there is no teacher."""
+    """`12.3× (12.1–12.6)`, with "inconclusive" where that is too wide; or a dash where there is no teacher."""
     if speedup is None or speedup.value is None or speedup.low is None or speedup.high is None:
         return MISSING
-    return f"{significant(speedup.value)}× ({significant(speedup.low)}–{significant(speedup.high)})"
+    doubt = " inconclusive" if inconclusive(speedup) else ""
+    return f"{significant(speedup.value)}× ({significant(speedup.low)}–{significant(speedup.high)}){doubt}"
+
+
+def shortened(name: str, letters: int) -> str:
+    """Its first letters and three dots in one, where it has more than so many."""
+    return name if len(name) <= letters else f"{name[: letters - 1]}…"
 
 
 def averaged(quality: RegressionQuality) -> str:

@@ -5,7 +5,7 @@ from dataclasses import astuple
 from typing import TypeVar
 
 from eval.contract import Interval
-from eval.measurement import Measurement, SetQuality
+from eval.measurement import SetQuality
 from eval.report.comparison import (
     ACCURACY,
     MISSING,
@@ -16,16 +16,17 @@ from eval.report.comparison import (
     headline_setting,
     in_units,
     interval_text,
-    milliseconds,
     number,
     quality_name,
     significant,
-    speedup_text,
     with_interval,
 )
+from eval.report.details import detail_sections
+from eval.report.latency import HOW_TO_READ, latency_tables
 from eval.report.report import Report
 from eval.report.seeds import seeds_section
 from eval.report.table import markdown_table, plain
+from eval.report.verdicts import goals_section
 from eval.values import RegressionQuality, TargetQuality
 
 __all__ = ["ComparisonRow", "comparison_headings", "comparison_rows", "headline_setting", "render_markdown"]
@@ -41,17 +42,18 @@ _HOW_TO_READ = """\
 {quality}
 - Time is wall clock from text to {answers}, tokenization included. *Speedup* is teacher time / candidate time,
   paired by round, on the same device, threads and batch: above 1 is faster.
+{times}
 - MB are millions of bytes of every file needed to predict; gzip MB the same files compressed (level 6)."""
 _CLASSIFIERS = """\
-- Brackets hold 95 % intervals: for quality a bootstrap over the rows of the test set that keeps rare labels in; for
-  speedups a bootstrap over rounds. They say how far a number may move on other rows of this kind; they are no paired
-  test between two candidates.
+- Brackets after quality hold 95 % intervals: of a label's F1 Wilson's, which holds at a dozen positives and at a
+  perfect score; of averages and rankings from a bootstrap over the rows of the test set that keeps rare labels in. They
+  say how far a number may move on other rows of this kind; they are no paired test between two candidates.
 - *Macro* is the mean over labels, so a rare label weighs as much as a common one; *micro* pools all decisions.
 - *undefined*: the label has no positive in that test set. A dash (–): not measured; p99 needs 200 samples.
 - Thresholds come from validation data only. "F1 at 0.5" is the same model without them."""
 _REGRESSIONS = """\
-- Brackets hold 95 % intervals: for quality a bootstrap over the rows of the test set; for speedups a bootstrap over
-  rounds. They say how far a number may move on other rows of this kind; they are no paired test between two candidates.
+- Brackets after quality hold 95 % intervals, a bootstrap over the rows of the test set. They say how far a number may
+  move on other rows of this kind; they are no paired test between two candidates.
 - *RMSE* and *MAE* are in the target's own unit. *R²* is the share of the variance explained: 1 is all of it, 0 as good
   as always giving the mean. *Spearman* is the correlation of the ranks. *Macro* is the mean over targets, for
   RMSE and MAE of no use where their units differ.
@@ -61,15 +63,17 @@ _REGRESSIONS = """\
 def render_markdown(report: Report, picture: str | None) -> str:
     """The whole report as GitHub Markdown. picture: where the SVG lies, relative to the file, or None."""
     first = next((it.quality_by_set[report.first_set] for it in report.candidates), None)
-    parts = [f"# {plain(report.name)}", *(f"> **Note:** {plain(note)}" for note in report.notes), "## Comparison"]
+    parts = [f"# {plain(report.name)}", *(f"> **Note:** {plain(note)}" for note in report.notes)]
+    parts += [*goals_section(report), "## Comparison"]
     if first is not None:
         parts.append(f"Quality on test set `{report.first_set}` ({first.rows} rows).")
     parts.append(_comparison(report))
     if picture is not None:
         parts.append(f"![{_capital(quality_name(report))} against latency; marker area is size]({picture})")
     parts += _label_sections(report)
+    parts += detail_sections(report)
     parts += seeds_section(report)
-    parts += ["## Latency", _latency(report), "## How to read it", _how_to_read(report)]
+    parts += [*_latency(report), "## How to read it", _how_to_read(report)]
     parts += ["## How to reproduce it", _reproduce(report)]
     return "\n\n".join(parts) + "\n"
 
@@ -128,8 +132,8 @@ def _judged_on(report: Report, test_set: str, kind: type[_Quality]) -> dict[str,
 
 def _how_to_read(report: Report) -> str:
     if report.regression is None:
-        return _HOW_TO_READ.format(quality=_CLASSIFIERS, answers="probabilities")
-    return _HOW_TO_READ.format(quality=_REGRESSIONS, answers="values")
+        return _HOW_TO_READ.format(quality=_CLASSIFIERS, answers="probabilities", times=HOW_TO_READ)
+    return _HOW_TO_READ.format(quality=_REGRESSIONS, answers="values", times=HOW_TO_READ)
 
 
 def _capital(text: str) -> str:
@@ -145,30 +149,10 @@ def _average_cells(qualities: Sequence[SetQuality], name: str) -> list[str]:
     return [interval_text(getattr(quality, name)) for quality in qualities]
 
 
-def _latency(report: Report) -> str:
-    rows = [cells for candidate in report.candidates for cells in _latency_cells(candidate)]
-    if not rows:
-        return "Not measured."
-    times = ("p50 ms", "p95 ms", "p99 ms")
-    where = ("candidate", "device", "runtime", "threads", "batch")
-    return markdown_table((*where, "samples", *times, "texts/s", "speedup"), rows)
-
-
-def _latency_cells(candidate: Measurement) -> list[list[str]]:
-    return [
-        [
-            candidate.id,
-            row.device,
-            row.runtime,
-            str(row.threads),
-            str(row.batch_size),
-            str(row.samples),
-            *(milliseconds(value) for value in (row.p50_ms, row.p95_ms, row.p99_ms)),
-            significant(row.texts_per_second),
-            speedup_text(row.speedup_vs_teacher),
-        ]
-        for row in candidate.latency
-    ]
+def _latency(report: Report) -> list[str]:
+    tables = latency_tables(report.candidates)
+    found = [part for it in tables for part in (f"## {it.title}", markdown_table(it.headings, it.rows))]
+    return found or ["## Latency", "Not measured."]
 
 
 def _reproduce(report: Report) -> str:

@@ -1,4 +1,4 @@
-"""The picture: latency across, macro F1 (of a regression, R²) up, marker area by size.
+"""The picture: latency across, macro F1 (of a regression, R²) up, marker area by size, the dominated ones faint.
 
 An SVG that is the same for the same report.
 """
@@ -13,9 +13,9 @@ import numpy as np
 
 from eval.contract import Interval
 from eval.measurement import Measurement
-from eval.report.comparison import Setting, headline_setting, latency_at, megabytes, quality_name
+from eval.report.comparison import Setting, headline_setting, latency_at, megabytes, quality_name, shortened
+from eval.report.pareto import dominated, headline_quality
 from eval.report.report import Report
-from eval.values import RegressionQuality
 
 _STYLES = {  # colour (Okabe and Ito's, told apart by the colour-blind) and marker of each part
     "teacher": ("#d55e00", "s"),
@@ -37,6 +37,8 @@ _DIRECTIONS = (
     (-1, 0.5),
     (-1, -0.5),
 )
+_FAINT = 0.35
+_LETTERS = 32  # the most that is shown of a name
 _DISTANCES = (8, 22, 36, 50, 66, 82, 100, 120, 145, 170, 200, 230, 260)  # pixels from the marker's edge, tried in turn
 
 
@@ -48,13 +50,16 @@ class _Point:
     quality: Interval
     y: float
     area: float
+    place: int  # in the report's candidates
+    strength: float  # opacity: what another candidate beats on everything is faint
 
 
 def draw_picture(report: Report) -> str:
     """SVG text. Across: p50 ms at the headline setting (log scale), or MB where nothing was timed at all.
 
     Up: macro F1, or R², on the first test set with its 95 % interval. A candidate without one of the two is left out,
-    and the picture says so. The same report gives the same bytes.
+    and the picture says so. The marker of the report's first candidate is the group point-0, that of the next one
+    point-1. The same report gives the same bytes.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -71,6 +76,7 @@ def draw_picture(report: Report) -> str:
             axes.set_xlim(*_limits([point.x for point in points]))
         _draw_points(axes, points)
         figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # the axes stay where they are now: names are placed by pixels
         _draw_names(figure, axes, points)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
@@ -79,22 +85,20 @@ def draw_picture(report: Report) -> str:
 
 def _points(report: Report, setting: Setting | None) -> list[_Point]:
     largest = max((candidate.footprint.size_bytes for candidate in report.candidates), default=1) or 1
+    faint = dominated(report)
     points = []
-    for candidate in report.candidates:
+    for place, candidate in enumerate(report.candidates):
         timed = latency_at(candidate, setting)
         x = candidate.footprint.size_bytes / 1e6 if setting is None else timed.p50_ms if timed else None
-        quality = _shown_quality(candidate, report.first_set)
+        quality = headline_quality(candidate, report.first_set)
         if x is None or quality.value is None:
             continue
         area = max(_AREAS[0], _AREAS[1] * candidate.footprint.size_bytes / largest)
-        name = f"{candidate.id} ({megabytes(candidate.footprint.size_bytes)} MB)"
-        points.append(_Point(name, _part(candidate, report), max(x, 1e-6), quality, quality.value, area))
+        name = f"{shortened(candidate.id, _LETTERS)} ({megabytes(candidate.footprint.size_bytes)} MB)"
+        strength = _FAINT if candidate.id in faint else 1.0
+        part = _part(candidate, report)
+        points.append(_Point(name, part, max(x, 1e-6), quality, quality.value, area, place, strength))
     return points
-
-
-def _shown_quality(candidate: Measurement, test_set: str) -> Interval:
-    quality = candidate.quality_by_set[test_set]
-    return quality.macro_r2 if isinstance(quality, RegressionQuality) else quality.macro_f1
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:
@@ -123,7 +127,8 @@ def _draw_axes(axes: Any, report: Report, setting: Setting | None, left_out: int
     axes.set_xlabel(f"p50 latency, ms ({setting}): left is faster" if setting else "size, MB: left is smaller")
     axes.set_ylabel(f"{quality_name(report)} with 95 % interval: up is better")
     missing = f"; {left_out} candidate(s) not measured this way" if left_out else ""
-    axes.set_title(f"{report.name}, test set {report.first_set}{missing}", loc="left", parse_math=False)
+    title = f"{shortened(report.name, _LETTERS)}, test set {shortened(report.first_set, _LETTERS)}{missing}"
+    axes.set_title(title, loc="left", parse_math=False)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_minor_formatter(lambda value, _: "")
     axes.grid(which="both", color="#dddddd", linewidth=0.6)
@@ -132,19 +137,19 @@ def _draw_axes(axes: Any, report: Report, setting: Setting | None, left_out: int
 
 
 def _draw_points(axes: Any, points: Sequence[_Point]) -> None:
+    for point in points:
+        colour, marker = _STYLES[point.part]
+        spread = [[point.y - _or(point.quality.low, point.y)], [_or(point.quality.high, point.y) - point.y]]
+        thin = {"elinewidth": 1, "capsize": 3, "alpha": 0.55 * point.strength}
+        axes.errorbar([point.x], [point.y], yerr=spread, fmt="none", ecolor=colour, **thin)
+        solid = {"edgecolors": "white", "linewidths": 0.8, "alpha": 0.75 * point.strength}
+        axes.scatter([point.x], [point.y], s=[point.area], c=colour, marker=marker, gid=f"point-{point.place}", **solid)
     for part, (colour, marker) in _STYLES.items():
-        mine = [point for point in points if point.part == part]
-        if not mine:
-            continue
-        x, y = [point.x for point in mine], [point.y for point in mine]
-        spread = [[point.y - _or(point.quality.low, point.y) for point in mine]]
-        spread.append([_or(point.quality.high, point.y) - point.y for point in mine])
-        axes.errorbar(x, y, yerr=spread, fmt="none", ecolor=colour, elinewidth=1, capsize=3, alpha=0.55)
-        areas = [point.area for point in mine]
-        axes.scatter(x, y, s=areas, c=colour, marker=marker, alpha=0.75, edgecolors="white", linewidths=0.8)
-        axes.scatter([], [], s=45, c=colour, marker=marker, label=part)
+        if any(point.part == part for point in points):
+            axes.scatter([], [], s=45, c=colour, marker=marker, label=part)
     if points:
-        axes.legend(title="marker area: size", loc="best", frameon=True, framealpha=0.9, fontsize=9)
+        faint = ", faint: dominated" if any(point.strength < 1 for point in points) else ""
+        axes.legend(title=f"marker area: size{faint}", loc="best", frameon=True, framealpha=0.9, fontsize=9)
 
 
 def _draw_names(figure: Any, axes: Any, points: Sequence[_Point]) -> None:
@@ -157,7 +162,8 @@ def _draw_names(figure: Any, axes: Any, points: Sequence[_Point]) -> None:
     for point in sorted(points, key=lambda it: -it.x):  # names go to the right first: so lines seldom cross
         centre, radius = to_pixels.transform((point.x, point.y)), _radius(point, figure.dpi)
         colour = _STYLES[point.part][0]
-        name = axes.text(0, 0, point.name, fontsize=9, color=colour, parse_math=False, verticalalignment="bottom")
+        text = {"fontsize": 9, "color": colour, "alpha": max(point.strength, 0.6)}
+        name = axes.text(0, 0, point.name, in_layout=False, parse_math=False, verticalalignment="bottom", **text)
         size = name.get_window_extent(renderer)
         box, distance = _free_place(centre, radius, (size.width, size.height), taken, axes.get_window_extent(renderer))
         taken.append(box)

@@ -1,17 +1,21 @@
 """Report and report.json: all that a run found out, as one plain JSON document. Reading one needs nothing heavy."""
 
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from eval.conditions import Conditions
 from eval.errors import InvalidInputError
 from eval.measurement import Measurement
 from eval.plain import dump, read
 from eval.seeds import SeedSpread
 from eval.values import RegressionQuality
+from eval.verdicts import Verdict
 
 SCHEMA_VERSION = 1
+_NUMBERS = re.compile(r"\[\n[-+.,0-9eE\s]+\n\s*\]")
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Report:
     candidate that speedups are relative to, or None. first_set: the test set that tables show first; every candidate
     was judged on it. notes: sentences a reader must see before the numbers (e.g. that the data is synthetic).
     command: what was typed to make it, or None. seeds: of the stages that were trained with several.
+    verdicts: on the recipe's goals, in its order. timing: what else the machine did while times were taken.
     """
 
     name: str
@@ -33,6 +38,8 @@ class Report:
     notes: tuple[str, ...]
     command: str | None = None
     seeds: tuple[SeedSpread, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    timing: tuple[Conditions, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -61,6 +68,8 @@ class Report:
             "teacher": self.teacher_id,
             "candidates": [_with_set_first(candidate, self.first_set).to_json() for candidate in self.candidates],
             "seeds": [dump(it) for it in self.seeds],
+            "timing": [dump(it) for it in self.timing],
+            "verdicts": [dump(it) for it in self.verdicts],
         }
 
     @classmethod
@@ -81,14 +90,20 @@ class Report:
                 notes=tuple(data["notes"]),
                 command=data.get("command"),
                 seeds=read(tuple[SeedSpread, ...], data.get("seeds", [])),
+                verdicts=read(tuple[Verdict, ...], data.get("verdicts", [])),
+                timing=read(tuple[Conditions, ...], data.get("timing", [])),
             )
         except (KeyError, TypeError, AttributeError, InvalidInputError) as error:
             raise InvalidInputError(f"the report is damaged, or not one of ours: {error!r}") from error
 
 
 def dump_report(report: Report) -> str:
-    """The text of report.json. Raises ValueError if a NaN or infinity got in: they are not JSON."""
-    return json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """The text of report.json, lists of numbers on one line. ValueError if a NaN or infinity got in: they are not JSON.
+
+    Line ends are never part of a string in JSON, so that no text is taken for a list.
+    """
+    text = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    return _NUMBERS.sub(lambda found: " ".join(found[0].split()), text) + "\n"
 
 
 def load_report(path: Path) -> Report:

@@ -27,7 +27,7 @@ def run(config: Distill, inputs: Inputs, context: Context, folder: Path) -> Made
     loss = distilling_loss(inputs.task, config.hardness, config.temperature)
     score = validation_score(built.model, built.tokenizer, inputs, context.device, config)
     train(built.model, examples, built.tokenizer, config, loss, context, score)
-    save_decided(built.model, built.tokenizer, inputs, context.device, folder, config)
+    decided = save_decided(built.model, built.tokenizer, inputs, context.device, folder, config)
     student = config.student
     notes = pin_notes(student.encoder, student.revision) if isinstance(student, PretrainedStudent) else ()
-    return Made("torch", built.tokenizer.max_tokens, notes=notes, long_text=built.tokenizer.long_text)
+    return Made("torch", built.tokenizer.max_tokens, notes=(*notes, *decided), long_text=built.tokenizer.long_text)

@@ -41,8 +41,8 @@ def run(config: Prune, inputs: Inputs, context: Context, folder: Path) -> Made:
     hook.set_sparsity(config.final_sparsity)
     for layer, name in weights:
         masks.remove(layer, name)
-    save_decided(model, tokenizer, inputs, context.device, folder, config)
-    return Made("torch", max_tokens, long_text=long_text)
+    notes = save_decided(model, tokenizer, inputs, context.device, folder, config)
+    return Made("torch", max_tokens, notes=notes, long_text=long_text)
 
 
 class Weight(NamedTuple):

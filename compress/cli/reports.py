@@ -1,0 +1,56 @@
+"""The command that takes reports: compare."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from compress.cli.app import GOAL_MISSED, app
+from compress.screen import console, show_changes
+
+if TYPE_CHECKING:
+    from eval.report.compare import ReportChanges
+
+
+@app.command(epilog="Example: compress compare runs/before/report.json runs/after/report.json")
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="REPORT", help="A report.json, or the folder it is in.")],
+    after: Annotated[Path, typer.Argument(metavar="REPORT", help="The one that is better or worse than the first.")],
+    json_: Annotated[bool, typer.Option("--json", help="Writes JSON to standard output.")] = False,
+    fail_if_worse: Annotated[
+        bool, typer.Option("--fail-if-worse", help="Exit code 3 where anything is worse beyond noise.")
+    ] = False,
+) -> None:
+    """Says of each candidate in both reports what is better or worse beyond noise: quality, size, latency.
+
+    Latency has a verdict only where both were timed on one machine with nothing else to do, against a teacher of the
+    same size.
+    """
+    from eval.report.compare import compare_reports
+    from eval.report.report import load_report
+
+    found = compare_reports(*(load_report(_file(path)) for path in (before, after)))
+    if json_:
+        typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        _show(found)
+    if fail_if_worse and found.any_worse:
+        raise typer.Exit(GOAL_MISSED)
+
+
+def _file(path: Path) -> Path:
+    return path / "report.json" if path.is_dir() else path
+
+
+def _show(found: "ReportChanges") -> None:
+    for note in found.notes:
+        console.print(f"note: {note}", soft_wrap=True)
+    for word, names in (("added", found.added), ("removed", found.removed)):
+        if names:
+            console.print(f"{word}: {', '.join(names)}", soft_wrap=True)
+    for candidate in found.candidates:
+        show_changes(candidate)
+    if not found.candidates:
+        console.print("No candidate is in both reports: nothing to compare.")

@@ -1,0 +1,161 @@
+"""Whether a recipe's goals can be judged: their stages, labels, settings and models are there and measured."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from compress.errors import did_you_mean
+from compress.recipe.data import Data, Task
+from compress.recipe.model import Section
+from compress.recipe.recipe import Evaluate, teacher_of
+from compress.recipe.stages import Stage
+from eval.errors import GoalError
+from eval.goal_text import parse_goal
+from eval.goals import METRICS, TEACHER, Goal, Metric, OneLabel, TimedAt
+
+Report = Callable[[tuple[str | int, ...], str], None]
+_Part = TypeVar("_Part", bound=Section)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What goals can be about; None: not known, because a mistake stands there, so nothing is said of it.
+
+    candidates: ids, the baselines first. teacher: as `teacher_of`; sure_of_teacher: no stage has a mistake.
+    """
+
+    candidates: tuple[str, ...]
+    teacher: str | None
+    sure_of_teacher: bool
+    task: Task | None
+    data: Data | None
+    evaluate: Evaluate | None
+
+
+def check_goals(data: Mapping[str, Any], parsed: Sequence[Stage | None], report: Report) -> None:
+    """Reports (place, text) for each goal that nothing could decide. data: the recipe as plain values.
+
+    parsed: its stages, None where one has a mistake. A goal that is no goal at all is told where it is parsed.
+    """
+    known = _known(data, parsed)
+    written = data.get("goals")
+    last = known.candidates[-1] if known.candidates else ""
+    for candidate, goals in written.items() if isinstance(written, dict) else [(last, written)]:
+        place = ("goals", str(candidate)) if isinstance(written, dict) else ("goals",)
+        # a key that YAML reads as a number is told where the recipe is validated
+        if isinstance(written, dict) and isinstance(candidate, str) and candidate not in known.candidates:
+            hint = did_you_mean(candidate, known.candidates)
+            report(place, f"there is no stage {candidate}{hint}; stages: {', '.join(known.candidates) or 'none'}")
+        for here, goal in _parsed(goals, place):
+            for problem in _problems(goal, str(candidate), known):
+                report(here, problem)
+
+
+def check_test_sets(goals: Iterable[Goal], test_sets: Sequence[str]) -> list[str]:
+    """What is wrong with the test sets that goals name, once the data say which there are."""
+    named = {goal.test_set: goal for goal in goals if goal.test_set is not None}
+    return [f"goals: {goal}: {_no_test_set(name, test_sets)}" for name, goal in named.items() if name not in test_sets]
+
+
+def _known(data: Mapping[str, Any], parsed: Sequence[Stage | None]) -> _Known:
+    baselines, stages = data.get("baselines"), data.get("stages")
+    ids = [str(name) for name in baselines] if isinstance(baselines, list) else []
+    ids += [str(item.get("id")) for item in stages if isinstance(item, dict)] if isinstance(stages, list) else []
+    return _Known(
+        candidates=tuple(ids),
+        teacher=teacher_of(stage for stage in parsed if stage is not None),
+        sure_of_teacher=None not in parsed,
+        task=_section(Task, data.get("task")),
+        data=_section(Data, data.get("data")),
+        evaluate=_section(Evaluate, data.get("evaluate", {})),
+    )
+
+
+def _section(kind: type[_Part], written: Any) -> _Part | None:
+    with suppress(ValidationError):  # told where the whole recipe is validated
+        return kind.model_validate(written)
+    return None
+
+
+def _parsed(goals: Any, place: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Goal]]:
+    """Those of the texts that are goals, each with its place."""
+    listed = goals if isinstance(goals, list) else [goals]
+    for index, text in enumerate(listed):
+        with suppress(GoalError):
+            if isinstance(text, str):
+                yield (*place, index) if isinstance(goals, list) else place, parse_goal(text)
+
+
+def _problems(goal: Goal, candidate: str, known: _Known) -> Iterator[str]:
+    if known.task is not None:
+        yield from _task_problems(goal, known.task)
+    if isinstance(goal.at, TimedAt) and known.evaluate is not None:
+        yield from _setting_problems(goal.at, known.evaluate)
+    if goal.reference is not None:
+        yield from _reference_problems(goal.reference, candidate, known)
+    if goal.metric.name == "speedup" and known.teacher is None and known.sure_of_teacher:
+        yield "a speedup is relative to a teacher, and there is none: call a stage teacher"
+    test_sets = _test_sets(known.data)
+    if goal.test_set is not None and test_sets is not None and goal.test_set not in test_sets:
+        yield _no_test_set(goal.test_set, test_sets)
+
+
+def _task_problems(goal: Goal, task: Task) -> Iterator[str]:
+    metric = goal.metric
+    if not _fits(metric, task):
+        fitting = ", ".join(name for name, other in METRICS.items() if _fits(other, task))
+        yield f"{metric.name} is not measured of a {task.type} task; measured are {fitting}"
+    elif isinstance(goal.at, OneLabel) and goal.at.name not in task.labels:
+        hint = did_you_mean(goal.at.name, task.labels)
+        yield f"there is no label {goal.at.name}{hint}; labels: {', '.join(task.labels)}"
+
+
+def _fits(metric: Metric, task: Task) -> bool:
+    if metric.name == "accuracy":
+        return task.type == "single_label"
+    if metric.kind in {"average", "label"}:
+        return task.type != "regression"
+    return metric.kind != "values" or task.type == "regression"
+
+
+def _setting_problems(at: TimedAt, evaluate: Evaluate) -> Iterator[str]:
+    if at.batch_size is not None and at.batch_size not in evaluate.batch_sizes:
+        yield _not_measured("batch", at.batch_size, "batch_sizes", evaluate.batch_sizes)
+    if at.device == "cuda" and evaluate.devices == "cpu":
+        yield "nothing is measured on cuda, because evaluate.devices is cpu; set it to auto"
+    if at.device == "cuda" and at.threads not in (None, "all"):
+        yield "on cuda all threads are used; leave threads out"
+    elif at.device != "cuda" and at.threads is not None and at.threads not in evaluate.threads:
+        yield _not_measured("threads", at.threads, "threads", evaluate.threads)
+
+
+def _not_measured(what: str, wanted: object, key: str, measured: Iterable[object]) -> str:
+    there = ", ".join(map(str, measured))
+    return f"{what} {wanted} is not measured: evaluate.{key} has {there}; add it there"
+
+
+def _reference_problems(reference: str, candidate: str, known: _Known) -> Iterator[str]:
+    resolved = known.teacher if reference == TEACHER else reference
+    if resolved is None:
+        if known.sure_of_teacher:
+            others = [name for name in known.candidates if name != candidate]
+            yield f"there is no teacher: call a stage teacher, or name another one ({', '.join(others) or 'none'})"
+    elif resolved not in known.candidates:
+        hint = did_you_mean(resolved, (TEACHER, *known.candidates))
+        yield f"there is no stage {resolved}{hint}; stages: {', '.join(known.candidates)}"
+    elif resolved == candidate:
+        yield f"{reference} is {candidate} itself; name another stage or baseline"
+
+
+def _test_sets(data: Data | None) -> tuple[str, ...] | None:
+    """None where only the data say which there are."""
+    if data is None:
+        return None
+    return tuple(data.test) if data.test is not None else ("test",) if data.test_share is not None else None
+
+
+def _no_test_set(name: str, test_sets: Sequence[str]) -> str:
+    return f"there is no test set {name}{did_you_mean(name, test_sets)}; test sets: {', '.join(test_sets)}"

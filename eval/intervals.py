@@ -1,0 +1,136 @@
+"""Every metric of a classifier's answers, by label and averaged, with its 95 % interval. Pure NumPy.
+
+By label: precision, recall and F1 from their own counts, ROC-AUC and average precision from how their draws vary (see
+`eval.proportions`). Macro: from the labels' intervals and how their draws go together. Micro: from the draws, for
+decisions on one row are not independent, and never narrower than if they were.
+
+Measured with tests/benchmarks/bootstrap_coverage.py, 500 simulated test sets for each of 10 settings, 8 to 200 expected
+positives, F1 of .37 to .71: the interval of a label's F1 held the truth in 94 to 97 %, precision and recall in 93 to
+97 %, average precision in 93 to 99 %, ROC-AUC in 97 to 100 % (wider than it need be, for it must hold where a rare
+positive ranks last); macro F1 of six labels of 8 to 200 positives in 94 to 96 %, micro F1 in 94 to 95 %.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from numpy.typing import NDArray
+
+from eval.contract import Interval, Targets
+from eval.metrics import average_precision, f1, micro, precision, recall, roc_auc
+from eval.proportions import (
+    at_least,
+    effective_trials,
+    f1_interval,
+    few_positives,
+    jaccard,
+    mean_interval,
+    ranking_trials,
+    share_interval,
+)
+from eval.resample import LABEL_METRICS, Draws, Judged
+
+DECIDED = {"f1": f1, "precision": precision, "recall": recall}
+RANKED = {"roc_auc": roc_auc, "average_precision": average_precision}
+_METRICS = DECIDED | RANKED
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """labels: metric -> one of each label. averages: each of `eval.resample.AVERAGES`."""
+
+    labels: Mapping[str, tuple[Interval, ...]]
+    averages: Mapping[str, Interval]
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """Of one label, or of all pooled. rows: those with a positive or a positive decision."""
+
+    hits: int
+    decided: int
+    positives: int
+    negatives: int
+    rows: int
+
+    @classmethod
+    def of(cls, targets: Targets, decisions: Targets) -> "_Counts":
+        truth, decided = targets.astype(bool), decisions.astype(bool)
+        either = truth | decided
+        positives = int(truth.sum())
+        return cls(
+            hits=int((truth & decided).sum()),
+            decided=int(decided.sum()),
+            positives=positives,
+            negatives=truth.size - positives,
+            rows=int(either.any(axis=1).sum()),
+        )
+
+    @cached_property
+    def trials(self) -> dict[str, int]:
+        """What each metric of decisions is a share of."""
+        return {
+            "f1": self.decided + self.positives - self.hits,
+            "precision": self.decided,
+            "recall": self.positives,
+        }
+
+
+def intervals(targets: Targets, judged: Judged) -> Intervals:
+    """All of them. targets: (N, L). None where a metric is undefined, as in `eval.metrics`."""
+    labels: dict[str, list[Interval]] = {name: [] for name in LABEL_METRICS}
+    for place in range(targets.shape[1]):
+        columns = slice(place, place + 1)
+        counts = _Counts.of(targets[:, columns], judged.decisions[:, columns])
+        for name in LABEL_METRICS:
+            value = _METRICS[name](targets[:, place], _predictions(name, judged)[:, place])
+            labels[name].append(_of_label(name, value, counts, judged.draws.labels[name][:, place]))
+    counts = _Counts.of(targets, judged.decisions)
+    averages = {}
+    for name in LABEL_METRICS:
+        mean, several = mean_interval(labels[name], judged.draws.labels[name]), _defined(labels[name]) > 1
+        averages[f"macro_{name}"] = at_least(mean, judged.draws.averages[f"macro_{name}"]) if several else mean
+        value = micro(_METRICS[name], targets, _predictions(name, judged))
+        averages[f"micro_{name}"] = _pooled(name, value, counts, judged.draws.averages[f"micro_{name}"])
+    return Intervals({name: tuple(found) for name, found in labels.items()}, averages)
+
+
+def _defined(parts: Sequence[Interval]) -> int:
+    return sum(part.value is not None for part in parts)
+
+
+def _predictions(name: str, judged: Judged) -> NDArray[Any]:
+    return judged.decisions if name in DECIDED else judged.probabilities
+
+
+def _of_label(name: str, value: float | None, counts: _Counts, draws: Draws) -> Interval:
+    if value is None:
+        return Interval(None, None, None)
+    if name in DECIDED:
+        return _share(name, value, counts.trials[name])
+    return _ranked(name, value, counts, draws)
+
+
+def _pooled(name: str, value: float | None, counts: _Counts, draws: Draws) -> Interval:
+    """Over the decisions (or scores) of all labels."""
+    if value is None:
+        return Interval(None, None, None)
+    if name in RANKED:
+        return _ranked(name, value, counts, draws)
+    share, spread = (jaccard(value), jaccard(draws)) if name == "f1" else (value, draws)
+    trials = effective_trials(share, spread)
+    # without errors draws do not vary; then rows are what was tried, not the decisions on them
+    return _share(name, value, min(trials, counts.trials[name]) if trials < math.inf else counts.rows)
+
+
+def _share(name: str, value: float, trials: float) -> Interval:
+    return f1_interval(value, trials) if name == "f1" else share_interval(value, trials)
+
+
+def _ranked(name: str, value: float, counts: _Counts, draws: Draws) -> Interval:
+    trials = effective_trials(value, draws) / few_positives(counts.positives)
+    if name == "roc_auc":
+        return share_interval(value, min(trials, ranking_trials(counts.positives, counts.negatives, value)))
+    return share_interval(value, trials if trials < math.inf else counts.positives)

@@ -1,0 +1,88 @@
+"""What each stage cut and what it really gave: its candidate beside the one it began with. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eval.contract import Interval
+from eval.measurement import Measurement
+from eval.report.comparison import headline_setting, latency_at
+from eval.report.pareto import headline_quality
+from eval.report.report import Report
+
+_TRAINING = {
+    "epochs", "learning_rate", "batch_size", "warmup", "weight_decay", "precision", "early_stopping", "temperature",
+    "hardness", "window_pooling", "seeds", "revision", "sha256",
+}  # fmt: skip
+_NAMES = {"id", "type", "from", "teacher"}
+
+
+@dataclass(frozen=True)
+class StageGain:
+    """One stage of the recipe. asked: its settings that shape the model.
+
+    Shares are of its parent's: size_share 0.25 is a quarter of the bytes. speed: parent's p50 / its own, both at the
+    headline setting; None where one was not timed. zeros, zeros_before: shares of the parameters that are exactly 0.
+    quality: macro F1 (or R²) less the parent's; with an interval where that difference was measured row by row.
+    """
+
+    stage: str
+    kind: str
+    parent: str
+    asked: tuple[str, ...]
+    size_share: float
+    gzip_share: float
+    parameters_share: float | None
+    zeros_before: float
+    zeros: float
+    speed: float | None
+    quality: Interval
+
+
+def stage_gains(report: Report) -> tuple[StageGain, ...]:
+    """Of every stage that began with another candidate of the report, in the recipe's order."""
+    found = {it.id: it for it in report.candidates}
+    gains = []
+    for stage in report.recipe.get("stages", ()):
+        own, parent = found.get(stage.get("id")), found.get(stage.get("from") or stage.get("teacher"))
+        if own is not None and parent is not None and own is not parent:
+            gains.append(_gain(report, stage, own, parent))
+    return tuple(gains)
+
+
+def _gain(report: Report, stage: Mapping[str, Any], own: Measurement, parent: Measurement) -> StageGain:
+    setting = headline_setting(report)
+    mine, theirs = latency_at(own, setting), latency_at(parent, setting)
+    after, before = own.footprint, parent.footprint
+    return StageGain(
+        stage=own.id,
+        kind=stage.get("type", own.stage),
+        parent=parent.id,
+        asked=tuple(_settings(stage)),
+        size_share=after.size_bytes / max(before.size_bytes, 1),
+        gzip_share=after.size_gzip_bytes / max(before.size_gzip_bytes, 1),
+        parameters_share=after.parameters / before.parameters if before.parameters else None,
+        zeros_before=before.zeros_share,
+        zeros=after.zeros_share,
+        speed=theirs.p50_ms / mine.p50_ms if mine and theirs and mine.p50_ms > 0 else None,
+        quality=_difference(report, own, parent),
+    )
+
+
+def _difference(report: Report, own: Measurement, parent: Measurement) -> Interval:
+    details = own.details_by_set.get(report.first_set)
+    if details is not None and parent.id in details.against:
+        return details.against[parent.id].macro_f1
+    mine, theirs = (headline_quality(it, report.first_set).value for it in (own, parent))
+    return Interval(None if mine is None or theirs is None else mine - theirs, None, None)
+
+
+def _settings(section: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """`scheme: int8_dynamic`, `student.layers: 1`: what was set, and shapes what comes out."""
+    for key, value in section.items():
+        if value is None or value is False or (not prefix and key in _NAMES) or key in _TRAINING:
+            continue
+        if isinstance(value, Mapping):
+            yield from _settings(value, f"{prefix}{key}.")
+        elif value != 0:
+            yield f"{prefix}{key}: {'yes' if value is True else value}"

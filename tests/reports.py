@@ -1,0 +1,115 @@
+"""Reports for tests of what is made of them: from random answers to random rows, scored by the judge itself."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from eval import Footprint, Interval, LabelledTexts, Report
+from eval.evaluator import judge, score_details, score_quality
+from eval.latency import LatencyRow
+from eval.measurement import Measurement
+from eval.slices import row_sets
+from eval.values import score_values
+from eval.verdicts import Verdict
+
+OFFENCE = "you <b>rotten</b> & \"vile\" 'thing'"
+ENVIRONMENT = {"cpu": "Xeon", "cores": 2, "system": "Linux x86_64", "libraries": {"numpy": "2"}}
+
+
+def rows(count, labels, seed=0):
+    """A test set whose last label never holds, unless it is the only one."""
+    rng = np.random.default_rng(seed)
+    shares = np.append(np.linspace(0.08, 0.3, len(labels) - 1), 0.0) if len(labels) > 1 else [0.3]
+    targets = (rng.random((count, len(labels))) < shares).astype(np.int8)
+    texts = tuple(f"{OFFENCE} {number} " + "word " * (number % 7) for number in range(count))
+    return LabelledTexts(texts, tuple(labels), targets, {"language": tuple(("de", "en")[n % 2] for n in range(count))})
+
+
+def timed(p50_ms, speedup=None, threads=1, batch_size=1, tokens=None):
+    near = Interval(speedup, speedup * 0.98, speedup * 1.02) if speedup else None
+    texts_per_second = 1000 * batch_size / p50_ms
+    row = LatencyRow("cpu", "onnxruntime", threads, batch_size, 250, p50_ms, p50_ms * 1.5, None, texts_per_second, near)
+    return replace(row, tokens=tokens)
+
+
+def size(scale=1.0, zeros=0.0):
+    return Footprint(int(9e7 * scale), int(8e7 * scale), int(6e7 * scale), int(2e7 * scale), zeros)
+
+
+def classifiers(ids=("teacher", "tfidf", "student", "student-int8"), labels=("toxic", "threat", "never"), count=240):
+    """Every candidate a little smaller, faster and more wrong than the one before it, all details of each."""
+    test_set = rows(count, labels)
+    rng, thresholds = np.random.default_rng(1), np.full(len(labels), 0.5, np.float32)
+    sets, judged = row_sets(test_set), {}
+    for place, name in enumerate(ids):
+        noise = rng.random((count, len(labels)))
+        answers = np.clip(0.5 * test_set.targets + (0.55 + 0.02 * place) * noise, 0, 1).astype(np.float32)
+        judged[name] = judge(answers, test_set, thresholds, resamples=50, seed=1)
+    for place, name in enumerate(ids):
+        others = {it: judged[it] for it in ids[:2] if it != name}
+        taught = {"teacher": ids[0], "sets": sets, "disagreements": 5}
+        details = score_details(judged[name], others, test_set, thresholds=thresholds, **taught)
+        ms = 20 / (place + 1)
+        yield Measurement(
+            name,
+            "tfidf" if place == 1 else "distill",
+            "onnx",
+            size(1 / (place + 1), 0.1 * place),
+            {"main": score_quality(judged[name], test_set, thresholds)},
+            tuple(timed(ms * b**0.8, place + 1.0, threads=t, batch_size=b) for t in (1, 2) for b in (1, 32)),
+            {"main": details},
+            length_latency=tuple(timed(ms * tokens / 16, tokens=tokens) for tokens in (16, 64, 512)),
+        )
+
+
+def full_report(ids=("teacher", "tfidf", "student", "student-int8"), **changes):
+    """A report in which nothing is missing. changes: of `classifiers`' arguments."""
+    candidates = tuple(classifiers(ids, **changes))
+    stages = [
+        {"id": ids[0], "type": "finetune", "epochs": 3},
+        {"id": ids[2], "type": "distill", "teacher": ids[0], "epochs": 2, "student": {"layers": 1, "dropout": 0.0}},
+        *({"id": name, "type": "quantize", "from": ids[2], "scheme": "int8"} for name in ids[3:]),
+    ]
+    states = ("met", "missed", "undecided")
+    return Report(
+        name="whole",
+        recipe={"stages": stages, "task": {"type": "multi_label"}},
+        environment=ENVIRONMENT,
+        candidates=candidates,
+        teacher_id=ids[0],
+        first_set="main",
+        notes=("a note",),
+        command="compress run whole",
+        verdicts=tuple(verdict(ids[-1], state) for state in states),
+    )
+
+
+def verdict(candidate, state):
+    found = {"met": 0.02, "missed": -0.05, "undecided": -0.01}[state]
+    measured = Interval(found, found - 0.02, found + 0.02)
+    goal = {"goal": "macro_f1 >= teacher - 0.01", "metric": "macro_f1", "relation": ">=", "bound": -0.01}
+    return Verdict(
+        candidate=candidate, state=state, measured=measured, slack=found + 0.01, reason="why", against="teacher", **goal
+    )
+
+
+def bare_report(**changes):
+    """One classifier and nothing else known of it: no time, no details, no recipe."""
+    (measured,) = (it for it in classifiers(labels=("toxic", "never")) if it.id == "student")
+    alone = replace(measured, latency=(), length_latency=(), details_by_set={})
+    facts = {"name": "bare", "recipe": {}, "environment": {}, "candidates": (alone,), "teacher_id": None}
+    return Report(**facts | {"first_set": "main", "notes": ()} | changes)
+
+
+def regression_report(targets=("stars", "height"), seed=0):
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(3, 1, (80, len(targets))).astype(np.float32)
+    test_set = LabelledTexts(tuple(map(str, range(80))), tuple(targets), truth)
+    found = []
+    for place, name in enumerate(("teacher", "student")):
+        values = truth + rng.normal(0, 0.4 + 0.3 * place, truth.shape).astype(np.float32)
+        quality = score_values(values, test_set, resamples=30, seed=1)
+        found.append(
+            Measurement(name, "distill", "onnx", size(1 / (place + 1)), {"main": quality}, (timed(4 / (place + 1)),))
+        )
+    return Report("stars", {"stages": []}, ENVIRONMENT, tuple(found), "teacher", "main", ())

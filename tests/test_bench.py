@@ -1,0 +1,370 @@
+"""`compress bench`, and what else is measured with times: lengths, cold starts, cost, the state of the machine."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compress import environment
+from compress.artifact import Artifact, open_artifact
+from compress.context import silent
+from compress.environment import Reading
+from compress.errors import CompressError, DataError
+from compress.measure import cold, rounds
+from compress.measure.latency import time_candidates
+from compress.measure.lengths import length_texts, texts_of_length
+from compress.measure.rounds import Setting, Times, Workload, time_setting
+from compress.measure.store import Store
+from compress.memory import peak_memory_bytes
+from compress.recipe.recipe import Evaluate
+from compress.runtime import open_predictor
+from eval.conditions import Conditions
+from eval.contract import Interval
+
+QUICK = ("--rounds", 5, "--max-seconds", 1, "--batch-sizes", 1, "--threads", 1, "--no-cold-start")
+SMALL = Evaluate(rounds=5, max_seconds=1, batch_sizes=(1,), threads=(1,), devices="cpu")
+TEXTS = ("you are a numpty", "the map is from an older edition", "thanks", "   ")
+
+
+@pytest.fixture
+def artifacts(tiny_run: Path) -> dict[str, Artifact]:
+    return {name: open_artifact(tiny_run / "artifacts" / name) for name in ("teacher", "student-int8", "tfidf")}
+
+
+def times(artifacts: dict[str, Artifact], folder: Path, config: Evaluate, teacher: str | None = None) -> Times:
+    return time_candidates(artifacts, TEXTS, "", teacher, {}, Store(folder, config, 13), silent)
+
+
+# ---------------------------------------------------------------------------------------------------- rounds
+
+
+def test_models_are_opened_anew_for_each_share_of_the_rounds(
+    artifacts: dict[str, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def counted(artifact: Artifact, *how: Any) -> Any:
+        opened.append(artifact.manifest.stage_id)
+        return open_predictor(artifact, *how)
+
+    monkeypatch.setattr(rounds, "open_predictor", counted)
+    two = {name: artifacts[name] for name in ("student-int8", "tfidf")}
+    config = SMALL.model_copy(update={"rounds": 83, "max_seconds": 1000})
+    told: list[tuple[str, int, int]] = []
+    found = time_setting(
+        two,
+        [Workload(size, None, TEXTS) for size in (1, 2)],
+        Setting("cpu", 1),
+        "student-int8",
+        {},
+        Store(tmp_path, config, 13),
+        lambda *said: told.append(said),
+    )
+    assert len(opened) == 8 * 2
+    assert len({tuple(opened[i : i + 2]) for i in range(0, 16, 2)}) == 2  # now the one first, now the other
+    assert [row.samples for row in found.rows["tfidf"]] == [83, 83]
+    assert told[-1] == ("timing cpu, 1 thread", 166, 166)
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    row = found.rows["tfidf"][0]
+    assert row.speedup_vs_teacher is not None
+    assert row.tokenize_ms is not None
+    assert row.model_ms is not None
+    assert min(row.tokenize_ms, row.model_ms) > 0
+
+
+def test_the_time_budget_ends_openings_but_five_rounds_there_are(
+    artifacts: dict[str, Artifact], tmp_path: Path
+) -> None:
+    config = SMALL.model_copy(update={"rounds": 100_000, "max_seconds": 1e-6})
+    (row,) = times({"tfidf": artifacts["tfidf"]}, tmp_path, config).rows["tfidf"]
+    assert row.samples == 5
+
+
+def test_a_kept_time_keeps_the_state_of_the_machine(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
+    first = times(artifacts, tmp_path, SMALL, "teacher")
+    assert times(artifacts, tmp_path, SMALL, "teacher") == first
+    (conditions,) = first.conditions
+    assert (conditions.device, conditions.threads) == ("cpu", 1)
+    assert conditions.cores >= 1
+    assert conditions.seconds > 0
+    assert conditions.others_busy >= 0
+
+
+def test_a_price_gives_costs_and_takes_no_time_again(
+    artifacts: dict[str, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = times(artifacts, tmp_path, SMALL)
+    monkeypatch.setattr("compress.measure.latency.time_setting", lambda *_: pytest.fail("times were taken again"))
+    priced = times(artifacts, tmp_path, SMALL.model_copy(update={"price_per_hour": 0.36}))
+    (row,), (plain,) = priced.rows["tfidf"], before.rows["tfidf"]
+    assert row.cost_per_million == pytest.approx(100 / row.texts_per_second)  # .0001 a second
+    assert plain.cost_per_million is None
+
+
+# ---------------------------------------------------------------------------------------------------- CUDA
+
+
+class OnCuda:
+    """A predictor that says it runs on CUDA, or that it could not."""
+
+    def __init__(self, inner: Any, device: str, half: bool) -> None:
+        self.inner, self.device, self.half = inner, device, half
+        self.runtime = "torch fp16" if half else inner.runtime
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    @property
+    def labels(self) -> Any:
+        return self.inner.labels
+
+    def judged(self) -> "OnCuda":
+        return self
+
+    def predict_proba(self, texts: Any) -> Any:
+        return self.inner.predict_proba(texts) + (0.0005 if self.half else 0)
+
+
+def test_on_cuda_torch_is_timed_in_fp16_too_and_a_silent_fallback_is_told(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime falls back to the CPU without a word: what ran there is not shown as a GPU's."""
+    names = ("teacher", "student-onnx", "student-int8", "tfidf")
+    found = {name: open_artifact(tiny_run / "artifacts" / name) for name in names}
+
+    def opened(artifact: Artifact, device: str, threads: int, half: bool) -> Any:
+        assert device == "cuda"
+        inner = open_predictor(artifact, "cpu", threads)
+        return OnCuda(inner, "cuda" if artifact.manifest.format == "torch" else "cpu", half)
+
+    monkeypatch.setattr(rounds, "open_predictor", opened)
+    taken = time_setting(
+        found, [Workload(1, None, TEXTS)], Setting("cuda", 1), "teacher", {}, Store(tmp_path, SMALL, 13), silent
+    )
+    assert [row.runtime for row in taken.rows["teacher"]] == ["torch", "torch fp16"]
+    assert set(taken.rows) == {"teacher"}
+    half, fallen = sorted(taken.notes, key=len, reverse=True)
+    assert half.startswith("teacher: in torch fp16 on CUDA its answers to 4 texts are within 0.0005 of fp32's")
+    assert fallen == "student-onnx: cuda asked for, but it ran on the CPU: not measured"
+
+
+def test_without_cuda_half_is_the_file_as_it_is(artifacts: dict[str, Artifact]) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    predictor = open_predictor(artifacts["teacher"], "cuda", 1, half=True)
+    assert (predictor.device, predictor.runtime) == ("cpu", "torch")
+    np.testing.assert_array_equal(
+        predictor.predict_logits(TEXTS), open_predictor(artifacts["teacher"]).predict_logits(TEXTS)
+    )
+
+
+# ---------------------------------------------------------------------------------------------------- two steps
+
+
+@pytest.mark.parametrize("name", ["teacher", "student-int8", "tfidf"])
+def test_tokenization_and_model_together_are_the_prediction(artifacts: dict[str, Artifact], name: str) -> None:
+    predictor = open_predictor(artifacts[name], threads=1)
+    np.testing.assert_array_equal(predictor.run(predictor.tokenize(TEXTS)), predictor.predict_logits(TEXTS))
+
+
+# ---------------------------------------------------------------------------------------------------- lengths
+
+
+@pytest.mark.parametrize("tokens", [1, 7, 40])
+def test_texts_are_cut_and_joined_to_a_length(tokens: int) -> None:
+    made = texts_of_length(TEXTS, tokens, lambda text: len(text.split()), np.random.default_rng(0))
+    assert len(made) == 64
+    assert {len(text.split()) for text in made} == {tokens}
+    assert len(set(made)) > 2
+    assert set(" ".join(made).split()) >= {"thanks"}
+
+
+def test_one_word_that_is_longer_is_kept_as_far_as_there_is_room() -> None:
+    """Scripts without blanks: cut between characters."""
+    assert set(texts_of_length(("地图是旧版的" * 9,), 5, len, np.random.default_rng(0))) == {"地图是旧版"}
+    with pytest.raises(DataError, match="blank"):
+        texts_of_length(("", " \n"), 5, len, np.random.default_rng(0))
+
+
+def test_lengths_are_the_teachers_tokens_and_end_where_models_do(artifacts: dict[str, Artifact]) -> None:
+    made = length_texts(artifacts, "teacher", TEXTS, (8, 24, 500), 13)
+    assert list(made.texts) == [8, 24]
+    predictor = open_predictor(artifacts["teacher"])
+    for tokens, texts in made.texts.items():
+        lengths = predictor.tokenizer.pieces(texts).lengths
+        assert lengths.max() <= tokens
+        assert np.median(lengths) >= tokens - 1
+    assert made.notes == (
+        "times by length: on the same texts, joined and cut; lengths are tokens of teacher's tokenizer, special ones "
+        "included",
+        "times by length: none above 32 tokens, which is the most that a model here reads",
+    )
+    words = length_texts({"tfidf": artifacts["tfidf"]}, "tfidf", TEXTS, (500,), 13)
+    assert {len(text.split()) for text in words.texts[500]} == {500}
+    assert words.notes[0].endswith("lengths are words")
+    assert length_texts(artifacts, "teacher", TEXTS, (), 13).texts == {}
+
+
+def test_lengths_have_rows_of_their_own(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
+    found = times(artifacts, tmp_path, SMALL.model_copy(update={"lengths": (8, 16)}), "teacher")
+    assert [row.tokens for row in found.length_rows["tfidf"]] == [8, 16]
+    assert [row.tokens for row in found.rows["tfidf"]] == [None]
+    assert found.length_rows["teacher"][0].speedup_vs_teacher == Interval(1.0, 1.0, 1.0)
+
+
+# ---------------------------------------------------------------------------------------------------- cold start
+
+
+def test_a_fresh_process_imports_what_its_model_needs(
+    artifacts: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cold, "STARTS", 1)
+    found = {name: cold.cold_start(artifacts[name], TEXTS) for name in ("student-int8", "tfidf")}
+    start, memory = found["tfidf"].start_ms, found["tfidf"].peak_memory_mb
+    assert start.low == start.value == start.high
+    assert start.value is not None
+    assert start.value > 10
+    if sys.platform == "linux":
+        assert memory is not None
+        assert 10 < memory < 200
+        assert memory < found["student-int8"].peak_memory_mb < 400  # ONNX Runtime; neither of them torch
+        assert found["student-int8"].peak_memory_batch_mb >= found["student-int8"].peak_memory_mb
+
+
+def test_a_process_that_dies_is_told(artifacts: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cold, "_PROGRAM", "raise SystemExit('no such thing')")
+    with pytest.raises(CompressError, match="ended before its first answer: no such thing"):
+        cold.cold_start(artifacts["tfidf"], TEXTS)
+
+
+def test_peak_memory_is_what_was_held_once() -> None:
+    if peak_memory_bytes() is None:
+        pytest.skip("this system does not say")
+    program = (
+        "from compress.memory import peak_memory_bytes as peak; before = peak(); held = bytearray(80_000_000); "
+        "del held; print(peak() - before, before)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    grown, before = map(int, done.stdout.split())
+    assert 75_000_000 < grown < 90_000_000
+    assert before < 100_000_000  # not what the parent holds
+
+
+# ---------------------------------------------------------------------------------------------------- the machine
+
+
+def test_others_are_what_the_machine_did_and_this_process_did_not() -> None:
+    before = Reading(at=100.0, busy=50.0, own=5.0, load=0.5)
+    assert Reading(at=110.0, busy=68.0, own=13.0, load=3.1).others_since(before) == pytest.approx(1.0)
+    assert Reading(at=110.0, busy=58.0, own=13.5, load=3.1).others_since(before) == 0.0  # rounded clocks
+
+
+def test_a_reading_counts_own_work_as_own() -> None:
+    before = environment.machine_reading()
+    while environment.machine_reading().own < before.own + 0.2:
+        pass
+    after = environment.machine_reading()
+    assert after.at > before.at
+    assert after.busy - before.busy >= 0.1
+
+
+@pytest.mark.parametrize(("others", "busy"), [(0.1, False), (0.3, True)])
+def test_a_busy_machine_is_told(others: float, busy: bool) -> None:
+    found = Conditions("cpu", 1, "some", ("avx2",), 2, 0.4, 3.14, others, 12.0)
+    assert found.busy == busy
+    assert found.note().startswith(f"timing on cpu with 1 thread: other work kept {others} of 2 cores busy, load 3.1: ")
+
+
+# ---------------------------------------------------------------------------------------------------- the command
+
+
+def folder(tiny_run: Path, name: str) -> Path:
+    return tiny_run / "artifacts" / name
+
+
+def test_bench_without_data_says_whose_texts_they_are(command: Callable[..., Any], tiny_run: Path) -> None:
+    ended = command("bench", folder(tiny_run, "tfidf"), *QUICK)
+    assert ended.code == 0, ended.err
+    assert "the built-in generated comments" in ended.out
+    assert "2,000 texts, generated" in ended.out
+    assert "┃ speedup" not in ended.out  # over what? there is no teacher
+
+
+def test_bench_writes_json_and_a_report_and_finds_its_times_again(
+    command: Callable[..., Any], tiny_run: Path, comment_files: Path, tmp_path: Path
+) -> None:
+    typed = ("bench", folder(tiny_run, "student-int8"), "--teacher", folder(tiny_run, "teacher"), *QUICK)
+    data = ("--data", comment_files / "unlabeled.csv", "--lengths", "8,16", "--price-per-hour", 0.1)
+    first = command(*typed, *data, "--out", tmp_path / "b", "--json")
+    assert first.code == 0, first.err
+    found = json.loads(first.out)
+    assert found == json.loads((tmp_path / "b" / "bench.json").read_text(encoding="utf-8"))
+    assert found["texts"] == f"80 texts, {comment_files / 'unlabeled.csv'}"
+    assert [it["id"] for it in found["candidates"]] == ["teacher", "student-int8"]
+    student = found["candidates"][1]
+    assert student["latency"][0]["speedup_vs_teacher"]["value"] > 0
+    assert student["latency"][0]["cost_per_million"] > 0
+    assert [row["tokens"] for row in student["length_latency"]] == [8, 16]
+    assert (student["quality"], student["cold_start_ms"]) == (None, None)
+    assert found["timing"][0]["threads"] == 1
+    markdown = (tmp_path / "b" / "bench.md").read_text(encoding="utf-8")
+    assert all(words in markdown for words in ("## Latency by length", "cost per million", "tokenize ms"))
+    again = command(*typed, *data, "--out", tmp_path / "b", "--json")
+    assert json.loads(again.out)["candidates"] == found["candidates"]
+
+
+def test_bench_shows_cold_starts(
+    command: Callable[..., Any], tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("compress.measure.cold.STARTS", 1)
+    lines = tmp_path / "lines.txt"
+    lines.write_text("one text\n\nanother one\n", encoding="utf-8")
+    ended = command("bench", folder(tiny_run, "tfidf"), *QUICK[:-1], "--cold-start", "--data", lines)
+    assert ended.code == 0, ended.err
+    assert "Cold start: 2 texts" in ended.out
+    assert "peak MB" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--data", "gone.csv"), "gone.csv: no such file; --data names a file of texts"),
+        (("--batch-sizes", "1;32"), "--batch-sizes 1;32: '1;32' is no number; give numbers with commas"),
+        (("--batch-sizes", "0"), "--batch-sizes 0: "),
+        (("--batch-sizes", "all"), "--batch-sizes all: "),
+        (("--lengths", "16,16"), "16 stands twice"),
+        (("--max-seconds", "-1"), "--max-seconds -1.0: "),
+        (("--teacher", "nowhere"), "nowhere"),
+    ],
+)
+def test_a_mistake_is_said_in_one_paragraph(
+    command: Callable[..., Any], tiny_run: Path, options: tuple[str, ...], said: str
+) -> None:
+    ended = command("bench", folder(tiny_run, "tfidf"), *options)
+    assert ended.code == 2
+    assert said in ended.err
+
+
+def test_a_file_of_blanks_or_without_the_column_is_told(
+    command: Callable[..., Any], tiny_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "blank.txt").write_text("\n \n", encoding="utf-8")
+    (tmp_path / "other.csv").write_text("id,words\n1,hello\n", encoding="utf-8")
+    for name, said in (("blank.txt", "holds no text but blanks"), ("other.csv", "comment_text")):
+        ended = command("bench", folder(tiny_run, "tfidf"), "--data", tmp_path / name)
+        assert ended.code == 2
+        assert said in ended.err
+
+
+def test_a_folder_of_somebody_elses_is_left_alone(command: Callable[..., Any], tiny_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
+    ended = command("bench", folder(tiny_run, "tfidf"), *QUICK, "--out", tmp_path)
+    assert ended.code == 2
+    assert "did not write" in ended.err

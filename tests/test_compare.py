@@ -1,0 +1,229 @@
+"""Two reports side by side: intervals of unpaired differences worked by hand, verdicts, and the command."""
+
+import json
+from dataclasses import replace
+from math import hypot, log
+
+import numpy as np
+import pytest
+from reports import ENVIRONMENT, bare_report, full_report, regression_report, size, timed
+
+from eval import Interval
+from eval.conditions import Conditions
+from eval.report.compare import change_rows, compare_reports, mover, mover_ratio
+from eval.report.report import dump_report
+
+NOTHING = Interval(None, None, None)
+
+
+@pytest.fixture(scope="module")
+def report():
+    return full_report()
+
+
+def moved(report, by, name="student"):
+    """The same report, one candidate's macro F1 and its interval moved."""
+
+    def change(it):
+        quality = it.quality_by_set["main"]
+        old = quality.macro_f1
+        new = Interval(old.value + by, old.low + by, old.high + by)
+        return replace(it, quality_by_set={"main": replace(quality, macro_f1=new)})
+
+    return replace(report, candidates=tuple(change(it) if it.id == name else it for it in report.candidates))
+
+
+def verdicts(changes, name="student"):
+    (found,) = (it for it in changes.candidates if it.candidate == name)
+    return {it.name: it.verdict for it in found.changes}
+
+
+def test_mover_by_hand():
+    found = mover(Interval(0.70, 0.60, 0.80), Interval(0.80, 0.75, 0.85))
+    assert found.value == pytest.approx(0.10)
+    assert found.low == pytest.approx(0.10 - hypot(0.05, 0.10))
+    assert found.high == pytest.approx(0.10 + hypot(0.05, 0.10))
+    lopsided = mover(Interval(0.50, 0.49, 0.60), Interval(0.90, 0.70, 0.91))
+    assert lopsided.low == pytest.approx(0.40 - hypot(0.20, 0.10))  # after's lower end, before's upper one
+    assert lopsided.high == pytest.approx(0.40 + hypot(0.01, 0.01))
+    assert mover(lopsided, NOTHING) == NOTHING
+    assert mover(Interval(0.5, None, None), lopsided) == Interval(pytest.approx(-0.1), None, None)
+
+
+def test_mover_of_a_ratio_by_hand():
+    found = mover_ratio(Interval(2.0, 1.0, 4.0), Interval(8.0, 4.0, 16.0))
+    assert found.value == pytest.approx(4.0)
+    assert log(found.high / found.value) == pytest.approx(hypot(log(2), log(2)))
+    assert mover_ratio(Interval(0.0, 0.0, 1.0), Interval(1.0, 1.0, 1.0)) == NOTHING
+
+
+def test_mover_covers_the_difference_of_two_shares():
+    rng, rows = np.random.default_rng(0), 200
+
+    def wald(share):
+        half = 1.96 * np.sqrt(share * (1 - share) / rows)
+        return Interval(share, share - half, share + half)
+
+    drawn = rng.binomial(rows, (0.7, 0.8), size=(2000, 2)) / rows
+    found = [mover(wald(one), wald(two)) for one, two in drawn]
+    covered = np.mean([it.low <= 0.1 <= it.high for it in found])
+    assert 0.93 < covered < 0.97
+
+
+def test_a_report_beside_itself_is_the_same(report):
+    found = compare_reports(report, report)
+    assert not found.any_worse
+    assert (found.added, found.removed) == ((), ())
+    said = verdicts(found)
+    assert {verdict for name, verdict in said.items() if "never" not in name and "speedup" not in name} == {"same"}
+    assert said["main: label_f1[never]"] == "undecided"  # undefined in both
+
+
+def test_what_moved_beyond_noise_is_better_or_worse(report):
+    assert verdicts(compare_reports(report, moved(report, 0.3)))["main: macro_f1"] == "better"
+    worse = compare_reports(moved(report, 0.3), report)
+    assert verdicts(worse)["main: macro_f1"] == "worse"
+    assert worse.any_worse
+    assert verdicts(worse, "tfidf")["main: macro_f1"] == "same"
+    assert verdicts(compare_reports(report, moved(report, 0.001)))["main: macro_f1"] == "same"
+
+
+def test_of_many_labels_each_has_to_move_further_than_of_one():
+    """Bonferroni: 40 labels of which one moved by what is just beyond its own interval."""
+    before, after = Interval(0.5, 0.4, 0.6), Interval(0.65, 0.55, 0.75)
+    assert mover(before, after).low > 0
+    one = bare_report()
+    quality = one.candidates[0].quality_by_set["main"]
+    label = quality.labels["toxic"]
+
+    def with_labels(count, f1):
+        labels = {str(place): replace(label, f1=0.5, f1_low=0.4, f1_high=0.6) for place in range(count)}
+        labels["0"] = replace(label, f1=f1.value, f1_low=f1.low, f1_high=f1.high)
+        return bare_report(
+            candidates=(replace(one.candidates[0], quality_by_set={"main": replace(quality, labels=labels)}),)
+        )
+
+    for count, said in ((1, "better"), (40, "same")):
+        found = compare_reports(with_labels(count, before), with_labels(count, after))
+        assert verdicts(found)["main: label_f1[0]"] == said
+
+
+def test_sizes_are_exact_and_a_hundredth_is_no_change():
+    def sized(scale):
+        return bare_report(candidates=(replace(bare_report().candidates[0], footprint=size(scale)),))
+
+    for scale, said in ((0.5, "better"), (1.005, "same"), (1.02, "worse")):
+        assert verdicts(compare_reports(sized(1.0), sized(scale)))["size_bytes"] == said
+
+
+def faster(report, speedup):
+    rows = (timed(1.0, speedup),)
+    teacher, *others = report.candidates
+    others = [replace(it, latency=rows) for it in others]
+    return replace(
+        report, candidates=(replace(teacher, latency=(timed(10.0, 1.0),)), *others), timing=(meanwhile(0.0),)
+    )
+
+
+def meanwhile(others_busy):
+    return Conditions("cpu", 1, "Xeon", (), 2, 1.0, 1.0, others_busy, 60.0)
+
+
+def test_latency_has_a_verdict_on_one_quiet_machine_and_one_teacher_only(report):
+    slow, fast, name = faster(report, 4.0), faster(report, 5.0), "speedup [cpu, 1 thread, batch 1]"
+    assert verdicts(compare_reports(slow, fast))[name] == "better"
+    assert verdicts(compare_reports(fast, slow))[name] == "worse"
+    assert verdicts(compare_reports(slow, faster(report, 4.05)))[name] == "same"
+    elsewhere = replace(fast, environment={**ENVIRONMENT, "cpu": "other"})
+    found = compare_reports(slow, elsewhere)
+    assert verdicts(found)[name] == "undecided"
+    assert any("machines differ" in note for note in found.notes)
+    bigger = (replace(fast.candidates[0], footprint=size(3.0)), *fast.candidates[1:])
+    found = compare_reports(slow, replace(fast, candidates=bigger))
+    assert verdicts(found)[name] == "undecided"
+    assert any("teachers differ" in note for note in found.notes)
+    for unknown in ((), (meanwhile(1.5),)):
+        found = compare_reports(slow, replace(fast, timing=unknown))
+        assert verdicts(found)[name] == "undecided"
+        assert any("kept the machine busy" in note for note in found.notes)
+    nameless = replace(slow, environment={})
+    assert verdicts(compare_reports(nameless, nameless))[name] == "undecided"
+
+
+def test_candidates_and_test_sets_of_one_report_only_are_named(report):
+    fewer = replace(report, candidates=report.candidates[:2])
+    assert compare_reports(report, fewer).removed == ("student", "student-int8")
+    assert compare_reports(fewer, report).added == ("student", "student-int8")
+    other = bare_report()
+    renamed = replace(other.candidates[0], quality_by_set={"else": other.candidates[0].quality_by_set["main"]})
+    found = compare_reports(other, bare_report(candidates=(renamed,), first_set="else"))
+    assert "test set else is in one report only: not compared" in found.notes
+    assert {change.what for change in found.candidates[0].changes} == {"size"}
+
+
+def test_a_smaller_error_is_better():
+    worse, better = regression_report(seed=0), regression_report(seed=0)
+    teacher = better.candidates[0]
+    better = replace(better, candidates=(better.candidates[0], replace(teacher, id="student")))
+    said = verdicts(compare_reports(worse, better))
+    assert said["main: macro_rmse"] == said["main: macro_r2"] == "better"
+    assert said["main: rmse[stars]"] == "better"
+    assert verdicts(compare_reports(better, worse))["main: macro_mae"] == "worse"
+
+
+def test_labels_that_did_not_change_share_one_row(report):
+    headings, rows = change_rows(compare_reports(report, report).candidates[2])
+    assert headings[0] == "what"
+    assert rows[-1] == ("2 more of single labels", "", "", "", "same within noise")
+    by_name = {row[0]: row for row in rows}
+    assert by_name["size_bytes"][1:] == ("30,000,000", "30,000,000", "+0.0 %", "same")
+    assert by_name["main: label_f1[never]"][1:] == ("undefined", "undefined", "–", "no verdict")
+
+
+# ---------------------------------------------------------------------------------------------------- the command
+
+
+def write(report, folder):
+    folder.mkdir()
+    (folder / "report.json").write_text(dump_report(report), encoding="utf-8")
+    return folder
+
+
+def test_the_command_says_what_is_worse_and_fails_only_if_asked(report, tmp_path, command):
+    good, bad = write(moved(report, 0.3), tmp_path / "good"), write(report, tmp_path / "bad")
+    ended = command("compare", good, bad / "report.json")
+    assert ended.code == 0, ended.err
+    assert "note: unpaired" in ended.out
+    line = next(line for line in ended.out.splitlines() if "macro_f1" in line and "worse" in line)
+    assert "-0.300" in line
+    assert command("compare", good, bad, "--fail-if-worse").code == 3
+    assert command("compare", bad, good, "--fail-if-worse").code == 0
+
+
+def test_the_command_writes_json(report, tmp_path, command):
+    good, bad = write(moved(report, 0.3), tmp_path / "good"), write(report, tmp_path / "bad")
+    ended = command("compare", good, bad, "--json", "--fail-if-worse")
+    assert ended.code == 3
+    found = json.loads(ended.out)
+    assert [it["candidate"] for it in found["candidates"]] == ["teacher", "tfidf", "student", "student-int8"]
+    student = found["candidates"][2]["changes"]
+    assert next(it["verdict"] for it in student if it["name"] == "main: macro_f1") == "worse"
+
+
+def test_what_is_no_report_is_refused_in_one_paragraph(tmp_path, command):
+    (tmp_path / "no.json").write_text("{}")
+    ended = command("compare", tmp_path / "no.json", tmp_path / "no.json")
+    assert ended.code == 2
+    assert "schema_version None" in ended.err
+    missing = command("compare", tmp_path / "none.json", tmp_path / "none.json")
+    assert missing.code == 2
+    assert "none.json" in missing.err
+
+
+def test_runs_with_nothing_in_common_say_so(report, tmp_path, command):
+    one = write(replace(report, candidates=report.candidates[:2]), tmp_path / "one")
+    two = write(replace(report, candidates=report.candidates[2:], teacher_id=None), tmp_path / "two")
+    ended = command("compare", one, two)
+    assert "No candidate is in both reports" in ended.out
+    assert "added: student, student-int8" in ended.out
+    assert "removed: teacher, tfidf" in ended.out
