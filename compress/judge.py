@@ -63,9 +63,8 @@ def report_run(
     measured = measure(
         candidates, tests, digests, recipe.evaluate, teacher, recipe.seed, cache, progress, pruned, compared
     )
-    seeds = measure_seeds(
-        _by_seed(recipe, artifacts), tests, digests, recipe.evaluate, recipe.seed, out / "cache", progress
-    )
+    trained = _by_seed(recipe, artifacts)
+    seeds = measure_seeds(trained, tests, digests, recipe.evaluate, recipe.seed, cache, progress)
     report = Report(
         name=recipe.name,
         recipe=recipe.model_dump(mode="json", by_alias=True),
