@@ -15,7 +15,7 @@ from compress.measure import measure_cost
 from compress.measure.store import Store
 from compress.recipe.data import Task
 from compress.recipe.recipe import Evaluate
-from eval.conditions import Conditions
+from eval.latency.conditions import Conditions
 from eval.measurement import Measurement
 from eval.plain import dump
 from eval.report.latency import HOW_TO_READ, latency_tables

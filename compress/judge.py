@@ -22,10 +22,10 @@ from compress.recipe.recipe import Evaluate, Recipe, teacher_of
 from compress.recipe.stages import Prune
 from compress.threads import all_threads
 from compress.version import __version__
-from eval.goals import TEACHER
+from eval.goals.goal import TEACHER
+from eval.goals.verdicts import Evidence, Verdict, judge_goal
 from eval.measurement import Measurement
 from eval.report.report import SCHEMA_VERSION, Report, dump_report, load_report
-from eval.verdicts import Evidence, Verdict, judge_goal
 
 
 @dataclass(frozen=True)

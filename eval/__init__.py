@@ -5,12 +5,12 @@ and reports. Stands without torch.
 from eval.contract import Candidate, Footprint, Interval, LabelledTexts, Predictor, ValuePredictor
 from eval.errors import EvalError, GoalError, InvalidInputError
 from eval.evaluator import measure_quality
-from eval.goal_text import parse_goal
-from eval.latency import latency_rows, measure_latency
+from eval.goals.text import parse_goal
+from eval.goals.verdicts import Evidence, Verdict, judge_goal
+from eval.latency.rounds import latency_rows, measure_latency
 from eval.measurement import Measurement, SetQuality
 from eval.report.report import Report, dump_report, load_report
 from eval.values import RegressionQuality
-from eval.verdicts import Evidence, Verdict, judge_goal
 
 __all__ = [
     "Candidate",

@@ -4,18 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from eval.agreement import agreement
-from eval.calibration import calibration
 from eval.contract import Candidate, Floats, LabelledTexts, Targets, check_probabilities, check_values
-from eval.curves import threshold_curves
-from eval.differences import paired_differences
-from eval.disagreements import worst_disagreements
+from eval.details.agreement import agreement
+from eval.details.calibration import calibration
+from eval.details.curves import threshold_curves
+from eval.details.disagreements import worst_disagreements
+from eval.details.slices import RowSet, score_slices
 from eval.errors import InvalidInputError
-from eval.intervals import Intervals, intervals
+from eval.intervals.differences import paired_differences
+from eval.intervals.resample import Judged, bootstrap
+from eval.intervals.scores import Intervals, intervals
 from eval.measurement import LabelQuality, Quality, SetDetails, SetQuality
 from eval.metrics import decide, f1, macro, per_label
-from eval.resample import Judged, bootstrap
-from eval.slices import RowSet, score_slices
 from eval.values import score_values
 
 CHUNK = 256  # texts per call while measuring quality

@@ -3,15 +3,15 @@
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from eval.agreement import Agreement
-from eval.calibration import Calibration
 from eval.contract import Footprint, Interval
-from eval.curves import ThresholdCurve
-from eval.differences import Differences
-from eval.disagreements import Disagreement
-from eval.latency import LatencyRow
+from eval.details.agreement import Agreement
+from eval.details.calibration import Calibration
+from eval.details.curves import ThresholdCurve
+from eval.details.disagreements import Disagreement
+from eval.details.slices import Slice
+from eval.intervals.differences import Differences
+from eval.latency.rounds import LatencyRow
 from eval.plain import dump, read
-from eval.slices import Slice
 from eval.values import RegressionQuality
 
 
@@ -47,7 +47,7 @@ class LabelQuality:
 class SetQuality:
     """All of one test set. Macro: mean over the labels where it is defined. Micro: over all decisions pooled.
 
-    Intervals are 95 % (see `eval.intervals`). macro_f1_at_half has none.
+    Intervals are 95 % (see `eval.intervals.scores`). macro_f1_at_half has none.
     """
 
     rows: int

@@ -1,7 +1,7 @@
 """Quality of predicted numbers: each metric by target and as the mean over targets, with bootstrap intervals.
 
-The bootstrap draws rows with replacement, each alike. A resample is a vector of N counts (as in `eval.resample`), and
-every metric is computed from counts.
+The bootstrap draws rows with replacement, each alike. A resample is a vector of N counts (as in
+`eval.intervals.resample`), and every metric is computed from counts.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from eval.contract import Floats, Interval, LabelledTexts
 from eval.errors import InvalidInputError
+from eval.intervals.resample import Draws, interval, mean_defined, ratio
 from eval.metrics import Metric, macro
 from eval.regression import Doubles, mae, r2, rmse, spearman
-from eval.resample import Draws, interval, mean_defined, ratio
 
 METRICS: Mapping[str, Metric] = {"rmse": rmse, "mae": mae, "r2": r2, "spearman": spearman}
 _CHUNK_CELLS = 300_000  # weights held at once: small enough to stay in the cache

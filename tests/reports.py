@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from eval import Footprint, Interval, LabelledTexts, Report
+from eval.details.slices import row_sets
 from eval.evaluator import judge, score_details, score_quality
-from eval.latency import LatencyRow
+from eval.goals.verdicts import Verdict
+from eval.latency.rounds import LatencyRow
 from eval.measurement import Measurement
-from eval.slices import row_sets
 from eval.values import score_values
-from eval.verdicts import Verdict
 
 OFFENCE = "you <b>rotten</b> & \"vile\" 'thing'"
 ENVIRONMENT = {"cpu": "Xeon", "cores": 2, "system": "Linux x86_64", "libraries": {"numpy": "2"}}

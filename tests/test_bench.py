@@ -23,8 +23,8 @@ from compress.measure.store import Store
 from compress.memory import peak_memory_bytes
 from compress.recipe.recipe import Evaluate
 from compress.runtime import open_predictor
-from eval.conditions import Conditions
 from eval.contract import Interval
+from eval.latency.conditions import Conditions
 
 QUICK = ("--rounds", 5, "--max-seconds", 1, "--batch-sizes", 1, "--threads", 1, "--no-cold-start")
 SMALL = Evaluate(rounds=5, max_seconds=1, batch_sizes=(1,), threads=(1,), devices="cpu")

@@ -9,7 +9,7 @@ import pytest
 from reports import ENVIRONMENT, bare_report, full_report, regression_report, size, timed
 
 from eval import Interval
-from eval.conditions import Conditions
+from eval.latency.conditions import Conditions
 from eval.report.compare import change_rows, compare_reports, mover, mover_ratio
 from eval.report.report import dump_report
 

@@ -14,13 +14,13 @@ from compress.data import labelled_digest
 from compress.measure import measure
 from compress.recipe.recipe import Evaluate
 from eval.contract import LabelledTexts
+from eval.details.slices import row_sets
 from eval.evaluator import judge, score_details
 from eval.measurement import SetDetails
 from eval.plain import dump, read
 from eval.report.details import detail_sections
 from eval.report.markdown import render_markdown
 from eval.report.report import Report, dump_report, load_report
-from eval.slices import row_sets
 
 
 @pytest.fixture(scope="module")

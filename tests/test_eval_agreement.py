@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from eval.agreement import LabelChurn, agreement
+from eval.details.agreement import LabelChurn, agreement
 from eval.errors import InvalidInputError
-from eval.resample import BootstrapDraws, Judged
+from eval.intervals.resample import BootstrapDraws, Judged
 
 LABELS = ("a", "b")
 

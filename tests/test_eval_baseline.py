@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from eval.baseline import TfidfModel, fit_tfidf, terms_of
+from eval.baseline.classifier import TfidfModel, fit_tfidf, terms_of
 from eval.contract import LabelledTexts
 from eval.errors import InvalidInputError
 from eval.metrics import average_precision, macro, roc_auc
@@ -139,7 +139,7 @@ def test_the_chosen_c_is_the_best_on_validation(seed, monkeypatch):
     chosen = fitted(validation=noisy).chosen_c
     qualities = {}
     for c in (1.0, 3.0, 10.0):
-        monkeypatch.setattr("eval.baseline._CHOICES_OF_C", (c,))
+        monkeypatch.setattr("eval.baseline.classifier._CHOICES_OF_C", (c,))
         qualities[c] = macro(average_precision, noisy.targets, fitted(validation=noisy).predict_proba(texts))
     assert len(set(qualities.values())) > 1
     assert qualities[chosen] == pytest.approx(max(qualities.values()), abs=1e-6)
@@ -178,7 +178,7 @@ def test_long_texts_stay_on_the_calling_thread(tmp_path: Path) -> None:
     code = """if 1:
         import os, time
         import numpy as np
-        from eval.baseline import TermBlock, TfidfModel
+        from eval.baseline.classifier import TermBlock, TfidfModel
         terms = sorted(f"w{i:05d}" for i in range(20000))
         block = TermBlock("word", (1, 1), tuple(terms), np.ones(20000, np.float32))
         random = np.random.default_rng(0)
@@ -198,7 +198,7 @@ def test_long_texts_stay_on_the_calling_thread(tmp_path: Path) -> None:
 def test_predicting_imports_no_scikit_learn():
     code = """if True:
         import sys, numpy as np
-        from eval.baseline import TermBlock, TfidfModel
+        from eval.baseline.classifier import TermBlock, TfidfModel
         block = TermBlock("word", (1, 2), ("bad", "bad day"), np.ones(2, np.float32))
         model = TfidfModel(("x",), False, (block,), np.ones((2, 1), np.float32), np.zeros(1, np.float32), 1.0)
         assert model.predict_proba(["a bad day"])[0, 0] > 0.5

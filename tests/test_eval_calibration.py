@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
-from eval.calibration import (
+from eval.details.calibration import (
     CalibrationErrors,
     bin_count,
     calibration,

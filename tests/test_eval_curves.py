@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_curve
 
-from eval.curves import POINTS, threshold_curve, threshold_curves
+from eval.details.curves import POINTS, threshold_curve, threshold_curves
 from eval.errors import InvalidInputError
 from eval.metrics import f1, precision, recall
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.contract import Interval, LabelledTexts
-from eval.differences import Differences, paired_differences
 from eval.evaluator import judge, score_quality
-from eval.resample import Judged
+from eval.intervals.differences import Differences, paired_differences
+from eval.intervals.resample import Judged
 
 LABELS = ("toxic", "threat", "never")
 

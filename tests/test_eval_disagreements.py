@@ -3,8 +3,8 @@
 import numpy as np
 
 from eval.contract import LabelledTexts
-from eval.disagreements import Disagreement, cut, worst_disagreements
-from eval.resample import BootstrapDraws, Judged
+from eval.details.disagreements import Disagreement, cut, worst_disagreements
+from eval.intervals.resample import BootstrapDraws, Judged
 
 ROWS = LabelledTexts(("one", "two", "x" * 400), ("a", "b"), np.array([[1, 0], [0, 0], [0, 1]], np.int8))
 

@@ -11,9 +11,7 @@ from scipy.stats import binomtest
 
 from eval.contract import Interval, LabelledTexts
 from eval.evaluator import judge
-from eval.intervals import intervals
-from eval.metrics import f1, macro, micro, precision, recall, roc_auc
-from eval.proportions import (
+from eval.intervals.proportions import (
     at_least,
     correlations,
     effective_trials,
@@ -23,7 +21,9 @@ from eval.proportions import (
     ranking_trials,
     share_interval,
 )
-from eval.resample import AVERAGES, LABEL_METRICS, Judged
+from eval.intervals.resample import AVERAGES, LABEL_METRICS, Judged
+from eval.intervals.scores import intervals
+from eval.metrics import f1, macro, micro, precision, recall, roc_auc
 
 
 def judged(targets, scores, resamples=100, thresholds=0.5):

@@ -6,9 +6,9 @@ import pytest
 
 from eval.contract import Candidate, Footprint
 from eval.errors import InvalidInputError
-from eval.latency import LatencyRow, LatencySamples, joined, latency_rows, measure_latency, measure_steps
+from eval.latency.intervals import paired_speedup
+from eval.latency.rounds import LatencyRow, LatencySamples, joined, latency_rows, measure_latency, measure_steps
 from eval.plain import dump, read
-from eval.time_intervals import paired_speedup
 
 TEXTS = tuple(f"text {i}" for i in range(20))
 

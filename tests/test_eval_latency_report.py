@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from eval.conditions import Conditions
 from eval.contract import Footprint, Interval
-from eval.latency import LatencyRow
+from eval.latency.conditions import Conditions
+from eval.latency.rounds import LatencyRow
 from eval.measurement import Measurement
 from eval.plain import dump, read
 from eval.report.comparison import speedup_text

@@ -15,9 +15,10 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from eval import Candidate, Footprint, Interval, LabelledTexts, Measurement, Report, dump_report, load_report
+from eval.baseline.ridge import TfidfRegression, fit_tfidf_regression
 from eval.errors import InvalidInputError
 from eval.evaluator import CHUNK, judge, measure_quality, score_quality
-from eval.latency import measure_latency
+from eval.latency.rounds import measure_latency
 from eval.measurement import Quality
 from eval.metrics import macro
 from eval.plain import dump, read
@@ -25,7 +26,6 @@ from eval.regression import mae, r2, rmse, spearman
 from eval.report.comparison import comparison_headings, comparison_rows
 from eval.report.markdown import render_markdown
 from eval.report.picture import draw_picture
-from eval.ridge import TfidfRegression, fit_tfidf_regression
 from eval.values import METRICS, RegressionQuality, _weights, bootstrap_values, score_values
 
 FOOTPRINT = Footprint(90_900_000, 80_000_000, 45_450_000, 22_700_000, 0.5)
@@ -395,7 +395,7 @@ def test_the_chosen_alpha_is_the_best_on_validation(seed, monkeypatch):
     chosen = fitted(validation=held_out, count=30).chosen_alpha
     qualities = {}
     for alpha in (0.1, 0.3, 1.0, 3.0, 10.0):
-        monkeypatch.setattr("eval.ridge._CHOICES_OF_ALPHA", (alpha,))
+        monkeypatch.setattr("eval.baseline.ridge._CHOICES_OF_ALPHA", (alpha,))
         qualities[alpha] = macro(r2, noisy, fitted(validation=held_out, count=30).predict_values(texts))
     assert len(set(qualities.values())) == 5
     assert qualities[chosen] == pytest.approx(max(qualities.values()), abs=1e-6)
@@ -435,8 +435,8 @@ def test_bad_input_to_the_baseline_is_refused():
 def test_predicting_values_imports_no_scikit_learn():
     code = """if True:
         import sys, numpy as np
-        from eval.ridge import TfidfRegression
-        from eval.terms import TermBlock
+        from eval.baseline.ridge import TfidfRegression
+        from eval.baseline.terms import TermBlock
         block = TermBlock("word", (1, 2), ("bad", "bad day"), np.ones(2, np.float32))
         model = TfidfRegression(("x",), (block,), np.ones((2, 1), np.float32), np.zeros(1, np.float32), 1.0)
         assert model.predict_values(["a bad day"])[0, 0] > 0.5

@@ -8,7 +8,7 @@ import pytest
 from eval import Candidate, Footprint, Interval, LabelledTexts, Report, dump_report, load_report, measure_quality
 from eval.errors import InvalidInputError
 from eval.evaluator import CHUNK, judge, score_quality
-from eval.latency import LatencyRow
+from eval.latency.rounds import LatencyRow
 from eval.measurement import Measurement, SetQuality
 from eval.metrics import f1, macro, micro, roc_auc
 from eval.plain import dump, read

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.errors import InvalidInputError
+from eval.intervals.resample import AVERAGES, _Scorer, bootstrap, interval, strata
 from eval.metrics import average_precision, f1, macro, micro, per_label, precision, recall, roc_auc
-from eval.resample import AVERAGES, _Scorer, bootstrap, interval, strata
 
 METRICS = {
     "f1": f1,

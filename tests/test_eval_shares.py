@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 
 from eval.contract import Interval
 from eval.errors import InvalidInputError
-from eval.shares import wilson
+from eval.intervals.shares import wilson
 
 
 def test_no_hit_and_all_hits_worked_by_hand() -> None:

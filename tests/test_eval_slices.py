@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from eval.contract import Interval, LabelledTexts
+from eval.details.slices import RowSet, row_sets, score_slices
 from eval.errors import InvalidInputError
-from eval.slices import RowSet, row_sets, score_slices
 
 LABELS = ("a", "b")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.spelling import disguised, shouting
+from eval.details.spelling import disguised, shouting
 
 LOUD = "PLEASE READ THE MANUAL"
 

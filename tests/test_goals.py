@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from compress.errors import RecipeError
 from compress.recipe.load import load_recipe
 from compress.recipe.recipe import Recipe
-from eval.differences import Differences
 from eval.errors import GoalError
-from eval.goal_text import parse_goal
-from eval.goals import METRICS, EachLabel, Goal, Metric, OneLabel, TimedAt
+from eval.goals.goal import METRICS, EachLabel, Goal, Metric, OneLabel, TimedAt
+from eval.goals.text import parse_goal
+from eval.intervals.differences import Differences
 from eval.measurement import SetQuality
 from eval.values import RegressionQuality
 
@@ -152,13 +152,13 @@ def test_the_documentation_shows_goals() -> None:
 
 
 def test_the_grammar_needs_the_standard_library_alone() -> None:
-    folder = Path(sys.modules["eval.goals"].__file__ or "").parent
-    for name in ("goals", "goal_text", "errors"):
+    folder = Path(sys.modules["eval"].__file__ or "").parent
+    for name in ("goals/goal", "goals/text", "errors"):
         tree = ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))
         modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         ours = {module for module in modules if module.partition(".")[0] not in sys.stdlib_module_names}
-        assert ours <= {"eval.errors", "eval.goals"}
+        assert ours <= {"eval.errors", "eval.goals.goal"}
 
 
 def test_every_metric_is_one_that_is_measured() -> None:

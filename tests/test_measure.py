@@ -17,7 +17,7 @@ from compress.measure import Measured, latency, quality
 from compress.measure.rounds import Setting, Times, _against_parents
 from compress.recipe.recipe import Evaluate
 from eval.contract import LabelledTexts
-from eval.latency import LatencySamples
+from eval.latency.rounds import LatencySamples
 
 SMALL = Evaluate(rounds=5, max_seconds=1, resamples=100, batch_sizes=(2, 1), threads=(1,))
 GPU = {"gpu": "NVIDIA H100", "gpu_driver": "550.54.15", "cuda_visible_devices": "0"}

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.contract import Footprint, Interval
-from eval.differences import Differences
-from eval.goal_text import parse_goal
-from eval.latency import LatencyRow
+from eval.goals.text import parse_goal
+from eval.goals.verdicts import Evidence, Verdict, closest_miss, judge_goal
+from eval.intervals.differences import Differences
+from eval.latency.rounds import LatencyRow
 from eval.measurement import LabelQuality, Measurement, SetDetails, SetQuality
 from eval.report.markdown import render_markdown
 from eval.report.report import Report, dump_report, load_report
 from eval.report.verdicts import bound_text, measured_text, verdict_lines, verdict_rows
 from eval.values import RegressionQuality, TargetQuality
-from eval.verdicts import Evidence, Verdict, closest_miss, judge_goal
 
 FOOTPRINT = Footprint(1_670_000, 1_600_000, 1_290_000, 1_500_000, 0.0)
 NOTHING = Interval(None, None, None)

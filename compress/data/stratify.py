@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.resample import strata
+from eval.intervals.resample import strata
 
 
 def held_out(targets: NDArray[Any], share: float, seed: int) -> NDArray[np.bool_]:

@@ -14,8 +14,8 @@ from compress.measure.latency import pruning_notes, time_candidates
 from compress.measure.quality import judge_set
 from compress.measure.store import VERSION, Store
 from compress.recipe.recipe import Evaluate
-from eval.conditions import Conditions
 from eval.contract import Footprint, LabelledTexts
+from eval.latency.conditions import Conditions
 from eval.measurement import Measurement
 from eval.seeds import SeedSpread, Spread, quality_spreads
 

@@ -12,7 +12,7 @@ from compress.measure.rounds import AgainstParent, Setting, Times, Workload, tim
 from compress.measure.store import Store
 from compress.recipe.recipe import Evaluate
 from compress.threads import all_threads
-from eval.latency import LatencyRow
+from eval.latency.rounds import LatencyRow
 
 NO_CUDA = "torch sees no CUDA device: nothing was measured on a GPU"
 # of how times are taken: raised when they would come out otherwise

@@ -14,10 +14,10 @@ from compress.measure.candidates import candidate_of
 from compress.measure.store import Store
 from compress.runtime import open_predictor
 from eval.contract import Floats, LabelledTexts
+from eval.details.slices import RowSet, row_sets
 from eval.evaluator import judge, predict_all, score_details, score_quality
+from eval.intervals.resample import Judged
 from eval.measurement import Quality, SetDetails
-from eval.resample import Judged
-from eval.slices import RowSet, row_sets
 from eval.values import score_values
 
 

@@ -16,9 +16,10 @@ from compress.measure.store import Store
 from compress.recipe.recipe import Evaluate
 from compress.runtime import open_predictor
 from compress.runtime.base import Device
-from eval.conditions import Conditions
 from eval.contract import Candidate, Interval
-from eval.latency import (
+from eval.latency.conditions import Conditions
+from eval.latency.intervals import paired_speedup
+from eval.latency.rounds import (
     MINIMUM_ROUNDS,
     LatencyRow,
     LatencySamples,
@@ -28,7 +29,6 @@ from eval.latency import (
     measure_latency,
     measure_steps,
 )
-from eval.time_intervals import paired_speedup
 
 # the same file opened again lies elsewhere in memory, and is a per cent or two faster or slower for as long as it is
 # open: rounds on one opening, however many, cannot tell that from a difference between models

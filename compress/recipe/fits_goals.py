@@ -13,8 +13,8 @@ from compress.recipe.model import Section
 from compress.recipe.recipe import Evaluate, teacher_of
 from compress.recipe.stages import Stage
 from eval.errors import GoalError
-from eval.goal_text import parse_goal
-from eval.goals import METRICS, TEACHER, Goal, Metric, OneLabel, TimedAt
+from eval.goals.goal import METRICS, TEACHER, Goal, Metric, OneLabel, TimedAt
+from eval.goals.text import parse_goal
 
 Report = Callable[[tuple[str | int, ...], str], None]
 _Part = TypeVar("_Part", bound=Section)

@@ -7,8 +7,8 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Tag
 
 from compress.recipe.model import distinct
 from eval.errors import GoalError
-from eval.goal_text import parse_goal
-from eval.goals import Goal
+from eval.goals.goal import Goal
+from eval.goals.text import parse_goal
 
 
 def _text(value: object) -> object:

@@ -11,7 +11,7 @@ from compress.recipe.goals import Goals, by_candidate
 from compress.recipe.model import Section, distinct, plain_name
 from compress.recipe.stages import Distill, Follows, Positive, Prune, Stage, Tfidf, Training
 from compress.recipe.thresholds import Thresholds
-from eval.goals import TEACHER, Goal
+from eval.goals.goal import TEACHER, Goal
 
 Threads = Positive | Literal["all"]
 Baseline = Literal["tfidf", "tfidf_chars"]

@@ -8,9 +8,9 @@ import numpy as np
 
 from compress.artifact import Artifact, Floats
 from compress.runtime.base import LogitsPredictor
-from eval.baseline import TfidfModel
-from eval.ridge import TfidfRegression
-from eval.terms import TermBlock, TextTerms, linear_scores, text_terms
+from eval.baseline.classifier import TfidfModel
+from eval.baseline.ridge import TfidfRegression
+from eval.baseline.terms import TermBlock, TextTerms, linear_scores, text_terms
 
 _TERMS, _WEIGHTS = "terms.json", "model.safetensors"
 _CHUNK = 256

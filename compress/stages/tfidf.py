@@ -11,8 +11,8 @@ from compress.recipe.stages import Tfidf
 from compress.runtime.tfidf import save_tfidf
 from compress.scaling import Scaling
 from compress.train.decision import fit_decision, precision_notes
-from eval.baseline import TfidfModel, fit_tfidf
-from eval.ridge import TfidfRegression, fit_tfidf_regression
+from eval.baseline.classifier import TfidfModel, fit_tfidf
+from eval.baseline.ridge import TfidfRegression, fit_tfidf_regression
 
 
 def run(config: Tfidf, inputs: Inputs, context: Context, folder: Path) -> Made:

@@ -12,7 +12,7 @@ from statistics import NormalDist
 from typing import Literal, TypeAlias
 
 from eval.contract import Interval
-from eval.latency import LatencyRow
+from eval.latency.rounds import LatencyRow
 from eval.measurement import Measurement, SetQuality
 from eval.report.comparison import MISSING, UNDEFINED, number, setting_of, significant
 from eval.report.report import Report

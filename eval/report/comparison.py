@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from eval.contract import Interval
-from eval.latency import LatencyRow
+from eval.latency.intervals import inconclusive
+from eval.latency.rounds import LatencyRow
 from eval.measurement import Measurement, SetQuality
 from eval.report.report import Report
-from eval.time_intervals import inconclusive
 from eval.values import RegressionQuality
 
 ACCURACY = "accuracy"  # what micro F1 is where each row has one class and is given one

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from eval.agreement import LabelChurn
+from eval.details.agreement import LabelChurn
+from eval.details.slices import Slice
 from eval.measurement import SetDetails
 from eval.report.comparison import MISSING, interval_text, number
 from eval.report.report import Report
 from eval.report.table import markdown_table, plain
-from eval.slices import Slice
 
 _CALIBRATION = """\
 *ECE*: mean gap between what a model claims and what is so, over {cells}, in bins that hold equally many. Above 0

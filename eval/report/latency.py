@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from eval.latency import LatencyRow
+from eval.latency.rounds import LatencyRow
 from eval.measurement import Measurement
 from eval.report.comparison import MISSING, megabytes, milliseconds, significant, speedup_text
 

@@ -2,14 +2,14 @@
 
 from typing import Literal
 
-from eval.calibration import CalibrationErrors
 from eval.contract import Interval
-from eval.disagreements import Disagreement
+from eval.details.calibration import CalibrationErrors
+from eval.details.disagreements import Disagreement
+from eval.details.slices import Slice
 from eval.measurement import SetDetails
 from eval.report.comparison import MISSING, interval_text, number
 from eval.report.page_tables import Table, table
 from eval.report.report import Report
-from eval.slices import Slice
 
 
 def details_of(report: Report, test_set: str) -> dict[str, SetDetails]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from eval.calibration import CalibrationErrors
-from eval.curves import ThresholdCurve
-from eval.latency import LatencyRow
+from eval.details.calibration import CalibrationErrors
+from eval.details.curves import ThresholdCurve
+from eval.latency.rounds import LatencyRow
 from eval.measurement import Measurement, SetQuality
 from eval.report.comparison import (
     Setting,

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eval.conditions import Conditions
 from eval.errors import InvalidInputError
+from eval.goals.verdicts import Verdict
+from eval.latency.conditions import Conditions
 from eval.measurement import Measurement
 from eval.plain import dump, read
 from eval.seeds import SeedSpread
 from eval.values import RegressionQuality
-from eval.verdicts import Verdict
 
 SCHEMA_VERSION = 1
 _NUMBERS = re.compile(r"\[\n[-+.,0-9eE\s]+\n\s*\]")

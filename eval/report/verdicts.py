@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from functools import partial
 
-from eval.goals import is_share
+from eval.goals.goal import is_share
+from eval.goals.verdicts import Verdict, closest_miss
 from eval.report.comparison import UNDEFINED, number, significant
 from eval.report.report import Report
 from eval.report.table import markdown_table, plain
-from eval.verdicts import Verdict, closest_miss
 
 HEADINGS = ("goal", "candidate", "verdict", "measured", "bound", "remark")
 _UNITS = {"p50_ms": " ms", "p95_ms": " ms", "size_mb": " MB", "size_gzip_mb": " MB", "speedup": "×"}

@@ -30,11 +30,11 @@ from scipy.stats import norm
 
 from compress.memory import keep_freed_memory
 from eval.contract import Interval, LabelledTexts
-from eval.differences import paired_differences
 from eval.evaluator import judge
-from eval.intervals import intervals
+from eval.intervals.differences import paired_differences
+from eval.intervals.resample import LABEL_METRICS
+from eval.intervals.scores import intervals
 from eval.metrics import average_precision, macro, micro, per_label, roc_auc
-from eval.resample import LABEL_METRICS
 
 Doubles: TypeAlias = NDArray[np.float64]
 PASSED = 0.8  # negatives let through, per positive

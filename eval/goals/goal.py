@@ -7,7 +7,7 @@
     bound    = number | model [ ( "+" | "-" ) number ]   model: "teacher", or a candidate's id
 
 A label that begins with a double quote, holds a bracket or is called * stands in double quotes, those in it doubled.
-`str(goal)` is the text again, and `eval.goal_text.parse_goal` of it the same goal.
+`str(goal)` is the text again, and `eval.goals.text.parse_goal` of it the same goal.
 """
 
 import difflib

@@ -17,8 +17,8 @@ from typing import TypeVar
 import numpy as np
 
 from eval.contract import Interval
-from eval.resample import Draws
-from eval.shares import wilson
+from eval.intervals.resample import Draws
+from eval.intervals.shares import wilson
 
 _Number = TypeVar("_Number", float, Draws)
 Z = NormalDist().inv_cdf(0.975)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from eval.contract import Candidate, Interval, InTwoSteps
 from eval.errors import InvalidInputError
-from eval.time_intervals import paired_speedup, percentile_interval
+from eval.latency.intervals import paired_speedup, percentile_interval
 
 MINIMUM_ROUNDS = 5
 P99_SAMPLES = 200  # below this, the 99th percentile is the worst one or two calls: noise, so it is not given

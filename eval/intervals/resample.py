@@ -6,9 +6,9 @@ stratum as a plain bootstrap would (multinomial), but at least one; then that ma
 Where a label still ends up without a positive (all of its positives lie among rows of rarer labels, and none was
 drawn), that resample leaves it out of the macro mean, as `eval.metrics.macro` does.
 
-What is made of the draws of a classifier stands in `eval.intervals` and `eval.differences`: how much a metric varies,
-and with which other it goes together. Their percentiles are no interval to trust at few positives (at 10 they hold the
-truth of a ROC-AUC of .987 in half of the samples), and shrink to a point at a perfect score.
+What is made of the draws of a classifier stands in `eval.intervals.scores` and `eval.intervals.differences`: how much a
+metric varies, and with which other it goes together. Their percentiles are no interval to trust at few positives (at 10
+they hold the truth of a ROC-AUC of .987 in half of the samples), and shrink to a point at a perfect score.
 
 Drawing rows is drawing weights: a resample is a vector of N counts, and every metric is computed from counts, without
 copying a text or a score.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.contract import LabelledTexts
-from eval.resample import Judged
+from eval.intervals.resample import Judged
 
 TEXT_CHARACTERS = 300
 

@@ -1,6 +1,7 @@
 """The baseline every regression must beat: TF-IDF of words (and characters) with ridge regression.
 
-As `eval.baseline`'s, a fitted model is plain arrays and strings, and predicting imports neither scikit-learn nor SciPy.
+As `eval.baseline.classifier`'s, a fitted model is plain arrays and strings, and predicting imports neither
+scikit-learn nor SciPy.
 """
 
 from collections.abc import Sequence
@@ -9,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from eval.baseline.terms import Kind, TermBlock, check_fit, feature_matrix, fit_blocks, folds, linear_scores, text_terms
 from eval.contract import Floats, LabelledTexts
 from eval.errors import InvalidInputError
 from eval.metrics import macro
 from eval.regression import r2
-from eval.terms import Kind, TermBlock, check_fit, feature_matrix, fit_blocks, folds, linear_scores, text_terms
 
 _CHOICES_OF_ALPHA = (0.1, 0.3, 1.0, 3.0, 10.0)
 _FOLDS = 3

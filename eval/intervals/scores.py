@@ -1,8 +1,8 @@
 """Every metric of a classifier's answers, by label and averaged, with its 95 % interval. Pure NumPy.
 
 By label: precision, recall and F1 from their own counts, ROC-AUC and average precision from how their draws vary (see
-`eval.proportions`). Macro: from the labels' intervals and how their draws go together. Micro: from the draws, for
-decisions on one row are not independent, and never narrower than if they were.
+`eval.intervals.proportions`). Macro: from the labels' intervals and how their draws go together. Micro: from the draws,
+for decisions on one row are not independent, and never narrower than if they were.
 
 Measured with tests/benchmarks/bootstrap_coverage.py, 500 simulated test sets for each of 10 settings, 8 to 200 expected
 positives, F1 of .37 to .71: the interval of a label's F1 held the truth in 94 to 97 %, precision and recall in 93 to
@@ -19,8 +19,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from eval.contract import Interval, Targets
-from eval.metrics import average_precision, f1, micro, precision, recall, roc_auc
-from eval.proportions import (
+from eval.intervals.proportions import (
     at_least,
     effective_trials,
     f1_interval,
@@ -30,7 +29,8 @@ from eval.proportions import (
     ranking_trials,
     share_interval,
 )
-from eval.resample import LABEL_METRICS, Draws, Judged
+from eval.intervals.resample import LABEL_METRICS, Draws, Judged
+from eval.metrics import average_precision, f1, micro, precision, recall, roc_auc
 
 DECIDED = {"f1": f1, "precision": precision, "recall": recall}
 RANKED = {"roc_auc": roc_auc, "average_precision": average_precision}
@@ -39,7 +39,7 @@ _METRICS = DECIDED | RANKED
 
 @dataclass(frozen=True)
 class Intervals:
-    """labels: metric -> one of each label. averages: each of `eval.resample.AVERAGES`."""
+    """labels: metric -> one of each label. averages: each of `eval.intervals.resample.AVERAGES`."""
 
     labels: Mapping[str, tuple[Interval, ...]]
     averages: Mapping[str, Interval]

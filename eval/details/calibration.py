@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from eval.contract import Floats, Targets
 from eval.errors import InvalidInputError
-from eval.shares import wilson
+from eval.intervals.shares import wilson
 
 MOST_BINS = 15
 LEAST_ROWS = 20  # in a bin, on average

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.contract import Interval, Targets
+from eval.intervals.proportions import Z, few_positives, mean_interval, variance_of
+from eval.intervals.resample import Draws, Judged
 from eval.metrics import Metric, average_precision, f1, micro, per_label, roc_auc
-from eval.proportions import Z, few_positives, mean_interval, variance_of
-from eval.resample import Draws, Judged
 
 _Both: TypeAlias = tuple[Judged, Judged]  # own, reference
 _METRICS: dict[str, Metric] = {"f1": f1, "roc_auc": roc_auc, "average_precision": average_precision}

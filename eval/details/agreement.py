@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from eval.contract import Interval, Targets
 from eval.errors import InvalidInputError
-from eval.resample import Judged
-from eval.shares import wilson
+from eval.intervals.resample import Judged
+from eval.intervals.shares import wilson
 
 _DIGITS = 5
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.contract import Interval, LabelledTexts, Targets
+from eval.details.spelling import disguised, shouting
+from eval.intervals.proportions import effective_trials, f1_interval, jaccard, mean_interval
+from eval.intervals.resample import Draws
 from eval.metrics import f1, micro, per_label
-from eval.proportions import effective_trials, f1_interval, jaccard, mean_interval
-from eval.resample import Draws
-from eval.spelling import disguised, shouting
 
 MOST_VALUES = 20
 _DIGITS = 5
@@ -47,8 +47,8 @@ def row_sets(test_set: LabelledTexts) -> tuple[RowSet, ...]:
     """The slices of a test set that hold any row. They depend on its texts and columns alone: one call serves all.
 
     length: quarters by characters (fewer where many texts are of one length). capitals: shouting, that is half of ten
-    letters or more; spelling: disguised, both as in `eval.spelling`. Then each column, its 20 most frequent values and
-    all others together.
+    letters or more; spelling: disguised, both as in `eval.details.spelling`. Then each column, its 20 most frequent
+    values and all others together.
     """
     texts = test_set.texts
     built_in = {
@@ -63,10 +63,10 @@ def row_sets(test_set: LabelledTexts) -> tuple[RowSet, ...]:
 def score_slices(targets: Targets, decisions: Targets, sets: Sequence[RowSet]) -> tuple[Slice, ...]:
     """F1 of one candidate on each of the sets. targets, decisions: (N, L).
 
-    Intervals are those of `eval.proportions`: of each label's F1 from its own counts, of macro F1 from these and how
-    the labels go together, of micro F1 from how it varies. What a bootstrap says of the last two for a whole test set,
-    the delta method says here, in which each row has a linear pull on a metric (Efron and Tibshirani 1993, chapter 21):
-    a candidate has dozens of slices.
+    Intervals are those of `eval.intervals.proportions`: of each label's F1 from its own counts, of macro F1 from these
+    and how the labels go together, of micro F1 from how it varies. What a bootstrap says of the last two for a whole
+    test set, the delta method says here, in which each row has a linear pull on a metric (Efron and Tibshirani 1993,
+    chapter 21): a candidate has dozens of slices.
     """
     truth, decided = targets.astype(bool), decisions.astype(bool)
     return tuple(_score(truth[one.held], decided[one.held], one) for one in sets)

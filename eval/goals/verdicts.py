@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, assert_never
 
 from eval.contract import Interval
-from eval.goals import TEACHER, EachLabel, Goal, OneLabel, Relation, TimedAt, is_share
-from eval.latency import LatencyRow
+from eval.goals.goal import TEACHER, EachLabel, Goal, OneLabel, Relation, TimedAt, is_share
+from eval.latency.rounds import LatencyRow
 from eval.measurement import LabelQuality, Measurement, Quality, SetQuality
 
 State: TypeAlias = Literal["met", "missed", "undecided"]

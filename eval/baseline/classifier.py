@@ -9,10 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.contract import Floats, LabelledTexts, Targets
-from eval.errors import InvalidInputError
-from eval.metrics import average_precision, macro
-from eval.terms import (
+from eval.baseline.terms import (
     Kind,
     TermBlock,
     check_fit,
@@ -23,6 +20,9 @@ from eval.terms import (
     terms_of,
     text_terms,
 )
+from eval.contract import Floats, LabelledTexts, Targets
+from eval.errors import InvalidInputError
+from eval.metrics import average_precision, macro
 
 __all__ = ["Kind", "TermBlock", "TfidfModel", "fit_tfidf", "terms_of"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eval.contract import Interval
-from eval.time_intervals import inconclusive, paired_speedup, percentile_interval
+from eval.latency.intervals import inconclusive, paired_speedup, percentile_interval
 
 OPENINGS = (30,) * 8
 

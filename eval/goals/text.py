@@ -1,10 +1,10 @@
-"""A goal's text -> Goal, by the grammar that `eval.goals` states. Standard library alone."""
+"""A goal's text -> Goal, by the grammar that `eval.goals.goal` states. Standard library alone."""
 
 import math
 import re
 
 from eval.errors import GoalError
-from eval.goals import METRICS, At, EachLabel, Goal, Metric, OneLabel, Relation, TimedAt, near
+from eval.goals.goal import METRICS, At, EachLabel, Goal, Metric, OneLabel, Relation, TimedAt, near
 
 
 def parse_goal(text: str) -> Goal:

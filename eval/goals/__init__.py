@@ -1,0 +1,1 @@
+"""What a model must reach: the goal, its text, and the verdict on it."""
