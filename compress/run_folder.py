@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from compress.artifact import read_json, recover, run_lock, write_whole
@@ -30,6 +31,17 @@ def run_folder(out: Path, kind: Kind) -> Iterator[None]:
             write_whole(out / _MARKER, f"{kind}\n")
         _sweep(out)
         yield
+
+
+@contextmanager
+def working_folder(out: Path | None, kind: Kind) -> Iterator[Path]:
+    """Where a command may keep what it has to write while it works: in `out`, held as above, or gone afterwards."""
+    if out is None:
+        with TemporaryDirectory() as scratch:
+            yield Path(scratch)
+    else:
+        with run_folder(out, kind):
+            yield out / "cache"
 
 
 def _check_owner(out: Path, kind: Kind) -> None:

@@ -24,7 +24,9 @@ from compress.architecture.build import build_artifact_model, build_model, read_
 from compress.architecture.count import count_parameters, run_once
 from compress.architecture.read import inspect_model
 from compress.architecture.table import comparisons, readable, short_names, use_lines
-from compress.encoder import build_classifier, open_pretrained, save_classifier
+from compress.encoder.build import build_classifier
+from compress.encoder.files import save_classifier
+from compress.encoder.source import open_pretrained
 from compress.errors import EncoderError
 
 Command = Callable[..., Any]

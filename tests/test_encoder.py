@@ -11,16 +11,9 @@ import torch
 from torch import Tensor
 
 from compress.classifier import Classifier, forward, pool
-from compress.encoder import (
-    Pretrained,
-    build_classifier,
-    build_tiny,
-    load_classifier,
-    open_pretrained,
-    reorder_outputs,
-    save_classifier,
-    stored_labels,
-)
+from compress.encoder.build import build_classifier, build_tiny, reorder_outputs
+from compress.encoder.files import load_classifier, save_classifier, stored_labels
+from compress.encoder.source import Pretrained, open_pretrained
 from compress.errors import EncoderError
 from compress.recipe.data import Task
 from compress.tokenizer import Tokenizer, open_tokenizer

@@ -22,14 +22,9 @@ from safetensors.torch import load_file
 
 from compress.artifact import Artifact
 from compress.classifier import Classifier, forward
-from compress.encoder import (
-    build_classifier,
-    check_usable,
-    load_classifier,
-    open_pretrained,
-    save_classifier,
-    set_attention_dropout,
-)
+from compress.encoder.build import build_classifier, set_attention_dropout
+from compress.encoder.files import load_classifier, save_classifier
+from compress.encoder.source import check_usable, open_pretrained
 from compress.errors import EncoderError
 from compress.pieces import TokenIds
 from compress.products import int8_share

@@ -346,7 +346,7 @@ def test_one_target_is_enough(tmp_path: Path, review_files: Path, shop: Callable
 
 
 def test_early_stopping_looks_at_validation_r2(reviews: Any, regression: Artifact) -> None:
-    from compress.encoder import load_classifier
+    from compress.encoder.files import load_classifier
     from compress.tokenizer import open_tokenizer
     from compress.train.finish import validation_score
 

@@ -127,7 +127,7 @@ def test_footprints_count_the_files_and_the_weights(artifact: Any) -> None:
     assert 0 < weighed.size_gzip_bytes < weighed.size_bytes
     assert weighed.model_bytes == sum((artifact.path / n).stat().st_size for n in names if n.startswith("model."))
     if artifact.manifest.format == "torch":
-        from compress.encoder import load_classifier
+        from compress.encoder.files import load_classifier
 
         model = load_classifier(artifact.path)
         assert weighed.parameters == sum(parameter.numel() for parameter in model.parameters())

@@ -11,7 +11,7 @@ from onnx import numpy_helper
 
 from compress.artifact import open_artifact
 from compress.classifier import forward
-from compress.encoder import load_classifier
+from compress.encoder.files import load_classifier
 from compress.errors import ParityError
 from compress.recipe.stages import Export, Finetune
 from compress.runtime import open_predictor

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from torch.nn.utils import prune as torch_prune
 
-from compress.encoder import build_classifier, open_pretrained
+from compress.encoder.build import build_classifier
+from compress.encoder.source import open_pretrained
 from compress.recipe.data import Task
 from compress.recipe.stages import Prune
 from compress.runtime.footprint import footprint

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from compress.encoder import empty_classifier
+from compress.encoder.build import empty_classifier
 from compress.errors import EncoderError, did_you_mean
 
 _LONGEST = 300  # characters of what a library says; some list every class that they know

@@ -7,7 +7,7 @@ from torch import nn
 
 from compress.architecture.count import inner_model, is_norm
 from compress.architecture.types import Parameters, Stack
-from compress.encoder import Pretrained
+from compress.encoder.source import Pretrained
 
 # optimum's table knows widths, layers, heads and vocabularies; for these transformers' families have names of their own
 _ACTIVATION = (

@@ -1,7 +1,5 @@
 """The command that times models: bench."""
 
-import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,7 +55,7 @@ def bench(
     """Times any artifacts, text to answer, without labels: paired speedups, tokenization apart, cold start, memory."""
     from compress.bench import bench_artifacts, dump_bench, write_bench
     from compress.environment import check_onnxruntime
-    from compress.run_folder import run_folder
+    from compress.run_folder import working_folder
 
     config = _asked(
         batch_sizes=_listed("--batch-sizes", batch_sizes),
@@ -69,11 +67,7 @@ def bench(
         cold_start=cold_start,
     )
     check_onnxruntime()
-    with ExitStack() as stack:
-        if out is not None:
-            stack.enter_context(run_folder(out, "bench"))
-        scratch = out / "cache" if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        progress = stack.enter_context(bars())
+    with working_folder(out, "bench") as scratch, bars() as progress:
         found = bench_artifacts(artifacts, teacher, data, config, scratch, progress, typed())
         if out is not None:
             write_bench(found, out)

@@ -1,8 +1,6 @@
 """The commands that take models: evaluate, predict, inspect."""
 
 import json
-import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -28,14 +26,10 @@ def evaluate(
     """Judges any artifacts on labelled rows: quality with intervals, size, paired latency."""
     from compress.environment import check_onnxruntime
     from compress.judge import evaluate_artifacts, write_report
-    from compress.run_folder import run_folder
+    from compress.run_folder import working_folder
 
     check_onnxruntime()
-    with ExitStack() as stack:
-        if out is not None:
-            stack.enter_context(run_folder(out, "evaluate"))
-        scratch = out / "cache" if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        progress = stack.enter_context(bars())
+    with working_folder(out, "evaluate") as scratch, bars() as progress:
         report = evaluate_artifacts(artifacts, teacher, data, scratch, progress, typed())
         if out is not None:
             write_report(report, out)

@@ -173,7 +173,7 @@ def _opened(source: _Source, drawn: _Drawn) -> _Opened:
 
 
 def _open_hosted(source: _Hosted) -> _Opened:
-    from compress.encoder import open_pretrained
+    from compress.encoder.source import open_pretrained
 
     folder = local_folder(source.name, source.revision)
     if folder is None:

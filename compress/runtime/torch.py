@@ -7,7 +7,7 @@ import torch
 from compress.artifact import Artifact, Floats
 from compress.batches import pieces_logits, text_logits
 from compress.classifier import forward
-from compress.encoder import load_classifier
+from compress.encoder.files import load_classifier
 from compress.pieces import Pieces
 from compress.runtime.base import Device, LogitsPredictor
 from compress.tokenizer import Batch, open_tokenizer

@@ -16,7 +16,7 @@ from compress.artifact import Artifact, Floats
 from compress.batches import text_logits
 from compress.classifier import Classifier, forward
 from compress.context import Context
-from compress.encoder import load_classifier
+from compress.encoder.files import load_classifier
 from compress.errors import ParityError
 from compress.inputs import Inputs, Made
 from compress.pieces import TokenIds

@@ -7,17 +7,9 @@ from typing import Any
 from compress.artifact import MANIFEST, open_artifact, read_manifest
 from compress.classifier import Classifier
 from compress.context import Context
-from compress.encoder import (
-    Pretrained,
-    build_classifier,
-    check_length,
-    check_usable,
-    describe,
-    load_classifier,
-    open_pretrained,
-    reorder_outputs,
-    stored_labels,
-)
+from compress.encoder.build import build_classifier, describe, reorder_outputs
+from compress.encoder.files import load_classifier, stored_labels
+from compress.encoder.source import Pretrained, check_length, check_usable, open_pretrained
 from compress.errors import ArtifactError, EncoderError, did_you_mean
 from compress.inputs import Inputs, Made
 from compress.pretrained import find_pretrained, pin_notes

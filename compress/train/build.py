@@ -6,14 +6,8 @@ from pathlib import Path
 
 from compress.classifier import Classifier
 from compress.convert import bert_to_distilbert, check_convertible
-from compress.encoder import (
-    Pretrained,
-    build_classifier,
-    build_tiny,
-    check_usable,
-    open_pretrained,
-    set_attention_dropout,
-)
+from compress.encoder.build import build_classifier, build_tiny, set_attention_dropout
+from compress.encoder.source import Pretrained, check_usable, open_pretrained
 from compress.inputs import Inputs
 from compress.pretrained import find_pretrained
 from compress.recipe.data import Task

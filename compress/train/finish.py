@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from compress.artifact import Decision, save_readout
 from compress.batches import text_logits
 from compress.classifier import Classifier, forward
-from compress.encoder import save_classifier
+from compress.encoder.files import save_classifier
 from compress.errors import EncoderError, TrainingError
 from compress.inputs import Inputs
 from compress.recipe.stages import StageSection, Training

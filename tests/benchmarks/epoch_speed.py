@@ -45,7 +45,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 from compress.batches import LengthBatches
 from compress.context import Context
 from compress.data import read_labelled
-from compress.encoder import build_classifier, open_pretrained, set_attention_dropout
+from compress.encoder.build import build_classifier, set_attention_dropout
+from compress.encoder.source import open_pretrained
 from compress.environment import environment
 from compress.memory import keep_freed_memory
 from compress.pieces import Pieces

@@ -9,7 +9,7 @@ from torch.nn.utils import prune as masks
 
 from compress.classifier import Classifier
 from compress.context import Context
-from compress.encoder import load_classifier
+from compress.encoder.files import load_classifier
 from compress.inputs import Inputs, Made
 from compress.recipe.stages import Prune
 from compress.runtime import open_predictor
