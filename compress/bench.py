@@ -39,6 +39,20 @@ class Bench:
     timing: tuple[Conditions, ...]
     command: str | None = None
 
+    @property
+    def machine(self) -> str:
+        """`some CPU, 2 cores (avx2, avx512f), threads 1, 2, load 0.5–3.1`; a GPU too where it was timed."""
+        facts, cores = self.environment, self.environment["cores"]
+        features = ", ".join(facts["cpu_features"]) or "no vector extensions known"
+        said = [str(facts["cpu"]), f"{cores} core{'s' * (cores != 1)} ({features})"]
+        said.append(f"threads {', '.join(dict.fromkeys(str(it.threads) for it in self.timing))}")
+        loads = [load for it in self.timing for load in (it.load_before, it.load_after) if load is not None]
+        if loads:
+            said.append(f"load {min(loads):.1f}–{max(loads):.1f}")
+        if any(it.device == "cuda" for it in self.timing):
+            said.append(str(facts["gpu"]))
+        return ", ".join(said)
+
     def to_json(self) -> dict[str, Any]:
         """The document of --json and bench.json; `candidates` and `timing` as in report.json."""
         return {
@@ -99,6 +113,7 @@ def _texts(data: Path | None, task: Task) -> tuple[str, ...]:
 
 def _markdown(found: Bench) -> str:
     parts = ["# Bench", *(f"> **Note:** {plain(note)}" for note in found.notes), f"On {plain(found.texts)}."]
+    parts.append(f"Measured on: {plain(found.machine)}.")
     for table in latency_tables(found.candidates):
         parts += [f"## {table.title}", markdown_table(table.headings, table.rows)]
     parts += ["## How to read it", HOW_TO_READ]

@@ -11,19 +11,20 @@ from pydantic import ValidationError
 from compress.artifact import Artifact, open_artifact, read_json, sha256_file, sha256_text, write_json, write_whole
 from compress.card import cards_there, write_cards
 from compress.context import Progress
-from compress.data import labelled_digest, read_labelled_with_notes
+from compress.data import labelled_digest, read_labelled_with_notes, undefined_averages
 from compress.environment import environment
 from compress.errors import ArtifactError, RecipeError, UserError
 from compress.inputs import DataFacts, RecipeData
 from compress.measure import VERSION, measure, measure_seeds
+from compress.measure.latency import METHOD
 from compress.recipe.data import Task
 from compress.recipe.fits_goals import check_test_sets
-from compress.recipe.recipe import Evaluate, Recipe, teacher_of
-from compress.recipe.stages import Prune
+from compress.recipe.recipe import Evaluate, Recipe, parents_of, teacher_of
 from compress.threads import all_threads
 from compress.version import __version__
+from eval.goals.evidence import Evidence
 from eval.goals.goal import TEACHER
-from eval.goals.verdicts import Evidence, Verdict, judge_goal
+from eval.goals.verdicts import Verdict, judge_goal
 from eval.measurement import Measurement
 from eval.report.report import SCHEMA_VERSION, Report, dump_report, load_report
 
@@ -51,17 +52,16 @@ def report_run(
     kept = out / "cache" / "report-key.json"
     if _report_files_there(out) and read_json(kept) == _stamp(key, out):
         report = load_report(out / "report.json")
-        if not cards_there(artifacts, report):
-            write_cards(artifacts, report, data.facts.digests)
+        if not cards_there(artifacts):
+            write_cards(artifacts, report, data.facts.digests, recipe.repeats)
         return Outcome(report, ran, measured=False)
     tests = data.splits.tests
     digests = {name: data.facts.digests[f"test:{name}"] for name in tests}
-    pruned = {stage.id: stage.from_ for stage in recipe.all_stages if isinstance(stage, Prune) and stage.from_}
     candidates = {stage.id: artifacts[stage.id] for stage in recipe.all_stages}
     teacher, first = teacher_of(recipe.all_stages), next(iter(tests))
-    compared, cache = _compared(recipe), out / "cache"
+    parents, compared, cache = parents_of(recipe.all_stages), _compared(recipe), out / "cache"
     measured = measure(
-        candidates, tests, digests, recipe.evaluate, teacher, recipe.seed, cache, progress, pruned, compared
+        candidates, tests, digests, recipe.evaluate, teacher, recipe.seed, cache, progress, parents, compared
     )
     trained = _by_seed(recipe, artifacts)
     seeds = measure_seeds(trained, tests, digests, recipe.evaluate, recipe.seed, cache, progress)
@@ -75,18 +75,19 @@ def report_run(
         notes=(*data.facts.notes, *measured.notes, *measured.timing_notes, *_stage_notes(artifacts)),
         command=command,
         timing=measured.timing,
+        test_sha256s=digests,
         seeds=seeds,
         verdicts=_verdicts(recipe, measured.measurements, teacher, first),
     )
     write_report(report, out)
-    write_cards(artifacts, report, data.facts.digests)
+    write_cards(artifacts, report, data.facts.digests, recipe.repeats)
     write_json(out / "recipe.lock", _lock(recipe, artifacts, data.facts))
     write_json(kept, _stamp(key, out))
     return Outcome(report, ran, measured=measured.anew or bool(ran))
 
 
 def _compared(recipe: Recipe) -> dict[str, tuple[str, ...]]:
-    """By candidate, the models that its goals name, the teacher apart: with that all are compared."""
+    """By candidate, the models that its goals name; the teacher apart, with which all are compared."""
     return {
         name: tuple(goal.reference for goal in goals if goal.reference not in (None, TEACHER))
         for name, goals in recipe.goals_by_candidate.items()
@@ -127,38 +128,61 @@ def write_report(report: Report, out: Path) -> None:
     write_whole(out / "report.json", dump_report(report))
 
 
+@dataclass(frozen=True)
+class Judged:
+    """Labelled rows to judge on. name: of the test set, by default the file's. text_column: by default the models'."""
+
+    path: Path
+    name: str | None = None
+    text_column: str | None = None
+
+
 def evaluate_artifacts(
     folders: Sequence[Path],
     teacher: Path | None,
-    data: Path,
+    data: Judged,
+    config: Evaluate,
     cache_dir: Path,
     progress: Progress,
     command: str | None = None,
 ) -> Report:
     """The judge alone, on any artifacts that predict the same labels, over the labelled rows of one file.
 
-    ArtifactError where they do not.
+    ArtifactError where they do not; DataError for rows that cannot be read.
     """
     artifacts = open_artifacts(folders, teacher)
     opened = list(artifacts.values())
     _check_comparable(opened)
-    task = opened[0].manifest.task
-    read = read_labelled_with_notes(data, task)
+    task = _read_as(opened[0].manifest.task, data, config)
+    read = read_labelled_with_notes(data.path, task, config.slices)
     # of the rows and not of the file: the labels may lie in another one, and the columns are the artifact's
-    digests = {data.stem: labelled_digest(read.rows)}
+    name = data.name or data.path.stem
+    tests, digests = {name: read.rows}, {name: labelled_digest(read.rows)}
     teacher_id = next(iter(artifacts)) if teacher else None
-    measured = measure(artifacts, {data.stem: read.rows}, digests, Evaluate(), teacher_id, 13, cache_dir, progress)
+    measured = measure(artifacts, tests, digests, config, teacher_id, 13, cache_dir, progress)
     return Report(
-        name=data.stem,
-        recipe={"task": task.model_dump(mode="json"), "data": str(data)},
+        name=name,
+        recipe={"task": task.model_dump(mode="json"), "data": str(data.path)},
         environment=environment(),
         candidates=measured.measurements,
         teacher_id=teacher_id,
-        first_set=data.stem,
-        notes=(*read.notes, *measured.notes, *measured.timing_notes),
+        first_set=name,
+        notes=(*read.notes, *undefined_averages(tests), *measured.notes, *measured.timing_notes),
         command=command,
         timing=measured.timing,
+        test_sha256s=digests,
     )
+
+
+def _read_as(task: Task, data: Judged, config: Evaluate) -> Task:
+    """How the file is read. UserError where what was asked for makes no sense of these models."""
+    if config.slices and task.type == "regression":
+        raise UserError("--slices: slices are told of classifiers, and these models predict numbers; leave it out")
+    if data.text_column is None:
+        return task
+    if data.text_column in task.label_columns:
+        raise UserError(f"--text-column {data.text_column}: the labels are read from it; name the column of the texts")
+    return task.model_copy(update={"text": (data.text_column,)})
 
 
 def open_artifacts(folders: Sequence[Path], teacher: Path | None) -> dict[str, Artifact]:
@@ -207,7 +231,7 @@ def _report_key(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts
         "data": facts.digests,
         "environment": environment(),
         "threads": all_threads(),
-        "versions": [__version__, VERSION, SCHEMA_VERSION],
+        "versions": [__version__, VERSION, METHOD, SCHEMA_VERSION],
     }
     return sha256_text(json.dumps(parts, sort_keys=True))
 
@@ -215,9 +239,10 @@ def _report_key(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts
 def check_goal_sets(recipe: Recipe, facts: DataFacts) -> None:
     """Raises RecipeError where a goal names a test set that the data do not have."""
     tests = [name.removeprefix("test:") for name in facts.digests if name.startswith("test:")]
-    problems = check_test_sets((goal for goals in recipe.goals_by_candidate.values() for goal in goals), tests)
+    goals = [goal for goals in recipe.goals_by_candidate.values() for goal in goals]
+    problems = check_test_sets(goals, tests, recipe.written.goals)
     if problems:
-        raise RecipeError(problems, recipe.name)
+        raise RecipeError(problems, recipe.written.file or recipe.name)
 
 
 def check_same_run(recipe: Recipe, facts: DataFacts, out: Path) -> None:

@@ -209,7 +209,7 @@ def _bars_on_a_terminal() -> type:
 
 def pin_notes(reference: str, revision: str | None) -> tuple[str, ...]:
     """A word for the report where a hub model is taken as it is today: another day it may be another."""
-    if revision is not None or not _is_hub_id(reference):
+    if revision is not None or not is_hub_id(reference):
         return ()
     folder = _in_hub_cache(reference, None)
     hint = f" with revision: {folder.name}" if folder is not None else " with revision"
@@ -247,7 +247,7 @@ def pretrained_identity(reference: str, revision: str | None) -> str:
 
     Raises EncoderError for a folder or package that is not there.
     """
-    if _is_hub_id(reference):
+    if is_hub_id(reference):
         return f"hub:{reference}@{revision or 'main'}"
     folder = _find(reference, revision)
     files = sorted(path for name in _HUB_FILES for path in folder.glob(name) if path.name != "manifest.json")
@@ -269,7 +269,7 @@ def local_folder(reference: str, revision: str | None) -> Path | None:
 
     Raises EncoderError for a folder or package that is not there.
     """
-    return _in_hub_cache(reference, revision) if _is_hub_id(reference) else _find(reference, revision)
+    return _in_hub_cache(reference, revision) if is_hub_id(reference) else _find(reference, revision)
 
 
 def _local_weights(reference: str, revision: str | None) -> list[Path]:
@@ -277,5 +277,6 @@ def _local_weights(reference: str, revision: str | None) -> list[Path]:
     return sorted(folder.glob("*.safetensors")) if folder is not None else []
 
 
-def _is_hub_id(reference: str) -> bool:
+def is_hub_id(reference: str) -> bool:
+    """Whether it names a model on the hub: no package, and no folder that is here."""
     return not reference.startswith(("package:", ".", "/", "~")) and not Path(reference).expanduser().is_dir()

@@ -1,9 +1,10 @@
 """What the command line shows: progress while it works, tables at the end."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _plain = partial(Console, markup=False, emoji=False, highlight=False)
 console = _plain()
 errors = _plain(stderr=True)
+_EVERY = 30.0  # seconds between two lines on the same work, where there is no terminal
 _PIPE_WIDTH = 200  # characters of a table that goes into a file or a pipe
 _STATES = {"met": "green", "missed": "bold red", "undecided": "yellow"}
 _VERDICTS = {"better": "green", "worse": "bold red"}
@@ -41,10 +43,15 @@ def show_note(note: str) -> None:
 
 
 class Screen:
-    """Draws progress: a bar for the stages, one for what the stage does; plain lines where there is no terminal."""
+    """Draws progress: a bar for the stages, one for what the stage does; plain lines where there is no terminal.
 
-    def __init__(self, bars: Progress) -> None:
+    clock: seconds, as time.monotonic.
+    """
+
+    def __init__(self, bars: Progress, clock: Callable[[], float] = monotonic) -> None:
         self.bars = bars
+        self.clock = clock
+        self.told_at = 0.0
         self.overall: TaskID | None = None
         self.current: TaskID | None = None
         self.shown = ""
@@ -52,10 +59,8 @@ class Screen:
     def __call__(self, what: str, done: int, total: int) -> None:
         """Shows that `done` of `total` are done of what is being done."""
         overall = what.startswith("stage ") or what == "evaluation"
-        if what != self.shown and not console.is_terminal:
-            errors.print(
-                f"[{done + 1}/{total}] {what}" if what.startswith("stage ") else f"      {what}", soft_wrap=True
-            )
+        if not console.is_terminal:
+            self._tell(what, done, total)
         if overall or what != self.shown:
             self._drop_current()
         if overall:
@@ -63,6 +68,17 @@ class Screen:
         else:
             self.current = self._update(self.current, what, done, total)
         self.shown = what
+
+    def _tell(self, what: str, done: int, total: int) -> None:
+        """A line where something else begins, and one every half minute of how far it is."""
+        if what != self.shown:
+            line = f"[{done + 1}/{total}] {what}" if what.startswith("stage ") else f"      {what}"
+        elif self.clock() - self.told_at >= _EVERY:
+            line = f"      {what}: {done:,} of {total:,}"
+        else:
+            return
+        errors.print(line, soft_wrap=True)
+        self.told_at = self.clock()
 
     def _update(self, task: TaskID | None, what: str, done: int, total: int) -> TaskID:
         if task is None:
@@ -150,6 +166,7 @@ def show_bench(found: "Bench") -> None:
 
     for note in found.notes:
         console.print(f"note: {note}", soft_wrap=True)
+    console.print(f"Measured on: {found.machine}", soft_wrap=True, markup=False)
     for shown in latency_tables(found.candidates):
         table = Table(title=f"{shown.title}: {found.texts}", title_justify="left")
         for place, heading in enumerate(shown.headings):

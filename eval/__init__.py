@@ -5,8 +5,9 @@ and reports. Stands without torch.
 from eval.contract import Candidate, Footprint, Interval, LabelledTexts, Predictor, ValuePredictor
 from eval.errors import EvalError, GoalError, InvalidInputError
 from eval.evaluator import measure_quality
+from eval.goals.evidence import Evidence
 from eval.goals.text import parse_goal
-from eval.goals.verdicts import Evidence, Verdict, judge_goal
+from eval.goals.verdicts import Verdict, judge_goal
 from eval.latency.rounds import latency_rows, measure_latency
 from eval.measurement import Measurement, SetQuality
 from eval.report.report import Report, dump_report, load_report

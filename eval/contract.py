@@ -65,7 +65,7 @@ class LabelledTexts:
 
     targets: (N, L) int8, 1 where the label holds; of a regression float32, the numbers themselves, and `labels` are
     what they are called. columns: N cells each, by name; what else is known of the rows, for slices of a test set.
-    Raises InvalidInputError if the shapes do not fit, or a number is not finite.
+    Raises InvalidInputError if the shapes do not fit, a label's target is neither 0 nor 1, or a number is not finite.
     """
 
     texts: tuple[str, ...]
@@ -80,10 +80,16 @@ class LabelledTexts:
         expected = (len(self.texts), len(self.labels))
         if self.targets.shape != expected:
             raise InvalidInputError(f"targets have shape {self.targets.shape}; {expected} (texts, labels) was expected")
-        if self.is_regression and not np.isfinite(self.targets).all():
-            row, column = (int(place) for place in np.argwhere(~np.isfinite(self.targets))[0])
+        if self.is_regression:
+            self._check(np.isfinite(self.targets), "a finite number")
+        elif self.targets.size and not 0 <= self.targets.min() <= self.targets.max() <= 1:  # no copy of a million rows
+            self._check((self.targets == 0) | (self.targets == 1), "0 or 1")
+
+    def _check(self, good: NDArray[np.bool_], wanted: str) -> None:
+        if not good.all():
+            row, column = (int(place) for place in np.argwhere(~good)[0])
             raise InvalidInputError(
-                f"row {row} has {self.targets[row, column]} for {self.labels[column]}; a finite number was expected"
+                f"row {row} has {self.targets[row, column]} for {self.labels[column]}; {wanted} was expected"
             )
 
     @property

@@ -11,3 +11,11 @@ class InvalidInputError(EvalError):
 
 class GoalError(EvalError):
     """A goal's text does not say one: the message names the place in it and the next step."""
+
+
+class UnknownMetricError(GoalError):
+    """A goal begins with a word that is no metric. word: it."""
+
+    def __init__(self, message: str, word: str) -> None:
+        super().__init__(message)
+        self.word = word

@@ -76,10 +76,11 @@ def judge(
 def score_quality(judged: Judged, test_set: LabelledTexts, thresholds: Floats | None) -> SetQuality:
     """Every metric of a candidate's answers, with intervals."""
     targets = test_set.targets
-    at_half = decide(judged.probabilities, np.full(targets.shape[1], 0.5, dtype=np.float32))
+    half = np.full(targets.shape[1], 0.5, dtype=np.float32)
+    at_half = None if thresholds is None else decide(judged.probabilities, half)  # an argmax has no threshold to move
     measured = intervals(targets, judged)
     labels = _label_qualities(test_set, at_half, thresholds, measured)
-    at_half_mean = macro(f1, targets, at_half)
+    at_half_mean = None if at_half is None else macro(f1, targets, at_half)
     return SetQuality(rows=len(test_set), macro_f1_at_half=at_half_mean, labels=labels, **measured.averages)
 
 
@@ -95,25 +96,27 @@ def score_details(
 ) -> SetDetails:
     """What else is said of a classifier's answers. references: by id, those it is compared with.
 
-    thresholds: its own, as for `judge`. teacher: the reference whose decisions it is to repeat, if it is among them.
-    sets: what `row_sets` makes of the test set. disagreements: how many with the teacher are listed at most.
+    thresholds: its own, as for `judge`: None where an argmax decides. teacher: the reference whose decisions it is to
+    repeat, if it is among them. sets: what `row_sets` makes of the test set. disagreements: how many with the teacher
+    are listed at most.
     """
     targets, labels = test_set.targets, test_set.labels
     taught = references.get(teacher) if teacher is not None else None
+    apart = taught and worst_disagreements(test_set, own, taught, disagreements, argmax=thresholds is None)
     return SetDetails(
         against={name: paired_differences(targets, labels, own, reference) for name, reference in references.items()},
         calibration=calibration(targets, own.probabilities, labels),
         agreement=None if taught is None else agreement(targets, labels, own, taught),
         curves=threshold_curves(targets, own.probabilities, labels, thresholds),
         slices=score_slices(targets, own.decisions, sets),
-        disagreements=() if taught is None else worst_disagreements(test_set, own, taught, disagreements),
+        disagreements=apart or (),
     )
 
 
 def _label_qualities(
-    test_set: LabelledTexts, at_half: Targets, thresholds: Floats | None, measured: Intervals
+    test_set: LabelledTexts, at_half: Targets | None, thresholds: Floats | None, measured: Intervals
 ) -> dict[str, LabelQuality]:
-    halves = per_label(f1, test_set.targets, at_half)
+    halves = None if at_half is None else per_label(f1, test_set.targets, at_half)
     qualities = {}
     for place, label in enumerate(test_set.labels):
         found = {name: column[place] for name, column in measured.labels.items()}
@@ -121,7 +124,7 @@ def _label_qualities(
             **{name: it.value for name, it in found.items()},
             **{f"{name}_low": it.low for name, it in found.items()},
             **{f"{name}_high": it.high for name, it in found.items()},
-            f1_at_half=halves[place],
+            f1_at_half=None if halves is None else halves[place],
             support=int(test_set.targets[:, place].sum()),
             threshold=None if thresholds is None else float(thresholds[place]),
         )

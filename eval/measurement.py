@@ -17,10 +17,11 @@ from eval.values import RegressionQuality
 
 @dataclass(frozen=True)
 class LabelQuality:
-    """One label of one test set. None is "undefined" (no positive there), never shown as a number.
+    """One label of one test set. None is "undefined" (no positive there, of a ranking no negative, of a precision no
+    positive decision), never shown as a number.
 
     support: positives. threshold: the decision threshold used; None where the decision is an argmax. f1_at_half: F1
-    with every threshold at 0.5, so that the gain of tuned thresholds is seen.
+    with every threshold at 0.5, so that the gain of tuned thresholds is seen; None where an argmax decides.
     """
 
     precision: float | None

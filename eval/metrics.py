@@ -42,11 +42,9 @@ def _one_hot_argmax(probabilities: Floats) -> Targets:
 
 
 def precision(targets: NDArray[Any], decisions: NDArray[Any]) -> float | None:
-    """Share of the positive decisions that are right. 0 when nothing was decided positive; None without positives."""
+    """Share of the positive decisions that are right. None where nothing is decided positive, or without positives."""
     hits, decided, positives = _counts(targets, decisions)
-    if positives == 0:
-        return None
-    return hits / decided if decided else 0.0
+    return hits / decided if decided and positives else None
 
 
 def recall(targets: NDArray[Any], decisions: NDArray[Any]) -> float | None:
@@ -56,7 +54,10 @@ def recall(targets: NDArray[Any], decisions: NDArray[Any]) -> float | None:
 
 
 def f1(targets: NDArray[Any], decisions: NDArray[Any]) -> float | None:
-    """Harmonic mean of precision and recall, 2 hits / (decided + positives). None without positives."""
+    """Harmonic mean of precision and recall, 2 hits / (decided + positives). None without positives.
+
+    0, and not undefined, where nothing is decided positive: that finds none of what there was to find.
+    """
     hits, decided, positives = _counts(targets, decisions)
     return 2 * hits / (decided + positives) if positives else None
 
@@ -71,10 +72,14 @@ def roc_auc(targets: NDArray[Any], scores: NDArray[Any]) -> float | None:
     negatives = truth.size - positives
     if positives == 0 or negatives == 0:
         return None
-    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
-    middle_ranks = np.cumsum(sizes) - (sizes - 1) / 2  # tied scores share the mean of their ranks
-    rank_sum = float(middle_ranks[group][truth].sum())
+    rank_sum = float(middle_ranks(values)[truth].sum())
     return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
+
+
+def middle_ranks(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Ranks from 1, (N,); equal values share the mean of theirs."""
+    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(sizes) - (sizes - 1) / 2)[group], dtype=np.float64)
 
 
 def average_precision(targets: NDArray[Any], scores: NDArray[Any]) -> float | None:

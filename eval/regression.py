@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.errors import InvalidInputError
+from eval.metrics import middle_ranks
 
 Doubles = NDArray[np.float64]
 
@@ -48,12 +49,6 @@ def spearman(truth: NDArray[Any], predicted: NDArray[Any]) -> float | None:
         return None
     left, right = (ranks - ranks.mean() for ranks in (middle_ranks(truth), middle_ranks(predicted)))
     return float(np.clip(left @ right / np.sqrt((left @ left) * (right @ right)), -1, 1))
-
-
-def middle_ranks(values: NDArray[Any]) -> Doubles:
-    """Ranks from 1, (N,); equal values share the mean of theirs."""
-    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(sizes) - (sizes - 1) / 2)[group], dtype=np.float64)
 
 
 def is_constant(values: NDArray[Any]) -> bool:

@@ -8,6 +8,7 @@ from eval import Footprint, Interval, LabelledTexts, Report
 from eval.details.slices import row_sets
 from eval.evaluator import judge, score_details, score_quality
 from eval.goals.verdicts import Verdict
+from eval.latency.conditions import Conditions
 from eval.latency.rounds import LatencyRow
 from eval.measurement import Measurement
 from eval.values import score_values
@@ -60,6 +61,27 @@ def classifiers(ids=("teacher", "tfidf", "student", "student-int8"), labels=("to
             {"main": details},
             length_latency=tuple(timed(ms * tokens / 16, tokens=tokens) for tokens in (16, 64, 512)),
         )
+
+
+def on_cuda(report):
+    """The same report with times on CUDA too, where each torch model has a row in fp32 and one in fp16; all quiet.
+
+    Each candidate has a cold start and its memory as well.
+    """
+
+    def timed_there(place, it):
+        rows = [replace(timed(2 / (place + 1), place + 1.0), device="cuda", runtime="torch")]
+        rows.append(replace(timed(1 / (place + 1), 2 * (place + 1.0)), device="cuda", runtime="torch fp16"))
+        start = Interval(400.0, 380.0, 450.0)
+        near = Interval(place + 1.0, place + 0.95, place + 1.05)
+        lengths = tuple(replace(row, speedup_vs_teacher=near) for row in it.length_latency)
+        times = {"latency": (*it.latency, *rows), "length_latency": lengths}
+        return replace(it, **times, cold_start_ms=start, peak_memory_mb=90.0)
+
+    settings = (("cpu", 1), ("cpu", 2), ("cuda", 1))
+    timing = tuple(Conditions(device, threads, "Xeon", (), 2, 1.0, 1.0, 0.0, 60.0) for device, threads in settings)
+    candidates = tuple(timed_there(place, it) for place, it in enumerate(report.candidates))
+    return replace(report, candidates=candidates, timing=timing, test_sha256s={"main": "0" * 64})
 
 
 def full_report(ids=("teacher", "tfidf", "student", "student-int8"), **changes):

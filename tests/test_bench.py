@@ -1,17 +1,21 @@
 """`compress bench`, and what else is measured with times: lengths, cold starts, cost, the state of the machine."""
 
 import json
+import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from compress import environment
 from compress.artifact import Artifact, open_artifact
+from compress.bench import Bench
 from compress.context import silent
 from compress.environment import Reading
 from compress.errors import CompressError, DataError
@@ -25,6 +29,7 @@ from compress.recipe.recipe import Evaluate
 from compress.runtime import open_predictor
 from eval.contract import Interval
 from eval.latency.conditions import Conditions
+from eval.latency.rounds import measure_latency, measure_steps
 
 QUICK = ("--rounds", 5, "--max-seconds", 1, "--batch-sizes", 1, "--threads", 1, "--no-cold-start")
 SMALL = Evaluate(rounds=5, max_seconds=1, batch_sizes=(1,), threads=(1,), devices="cpu")
@@ -53,6 +58,13 @@ def test_models_are_opened_anew_for_each_share_of_the_rounds(
         return open_predictor(artifact, *how)
 
     monkeypatch.setattr(rounds, "open_predictor", counted)
+    in_steps: list[int] = []
+
+    def stepped(*given: Any, **how: Any) -> Any:
+        in_steps.append(len(opened) // 2)
+        return measure_steps(*given, **how)
+
+    monkeypatch.setattr(rounds, "measure_steps", stepped)
     two = {name: artifacts[name] for name in ("student-int8", "tfidf")}
     config = SMALL.model_copy(update={"rounds": 83, "max_seconds": 1000})
     told: list[tuple[str, int, int]] = []
@@ -66,6 +78,7 @@ def test_models_are_opened_anew_for_each_share_of_the_rounds(
         lambda *said: told.append(said),
     )
     assert len(opened) == 8 * 2
+    assert in_steps == [number for number in range(1, 9) for _ in range(2)]  # both batch sizes, with every opening
     assert len({tuple(opened[i : i + 2]) for i in range(0, 16, 2)}) == 2  # now the one first, now the other
     assert [row.samples for row in found.rows["tfidf"]] == [83, 83]
     assert told[-1] == ("timing cpu, 1 thread", 166, 166)
@@ -83,6 +96,57 @@ def test_the_time_budget_ends_openings_but_five_rounds_there_are(
     config = SMALL.model_copy(update={"rounds": 100_000, "max_seconds": 1e-6})
     (row,) = times({"tfidf": artifacts["tfidf"]}, tmp_path, config).rows["tfidf"]
     assert row.samples == 5
+
+
+@pytest.mark.parametrize(("opening", "openings"), [(0.0, 8), (0.1, 5)])
+def test_opening_the_models_is_part_of_the_time_budget(
+    artifacts: dict[str, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opening: float, openings: int
+) -> None:
+    """A clock that stands but while models are opened."""
+    now = [0.0]
+
+    def opened(*how: Any) -> Any:
+        now[0] += opening
+        return open_predictor(*how)
+
+    monkeypatch.setattr(rounds, "open_predictor", opened)
+    monkeypatch.setattr(rounds, "perf_counter", lambda: now[0])
+    found = time_setting(
+        {"tfidf": artifacts["tfidf"]},
+        [Workload(1, None, TEXTS)],
+        Setting("cpu", 1),
+        None,
+        {},
+        Store(tmp_path, SMALL.model_copy(update={"rounds": 80, "max_seconds": 0.3}), 13),
+        silent,
+    )
+    assert round(now[0], 6) == opening * openings
+    assert found.rows["tfidf"][0].samples <= 10 * openings
+
+
+def test_opening_takes_half_of_the_time_for_rounds_at_most(
+    artifacts: dict[str, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed: list[float] = []
+    now = [0.0]
+
+    def opened(*how: Any) -> Any:
+        now[0] += 4.0 if len(allowed) else 9.0
+        return open_predictor(*how)
+
+    def timed(*given: Any, **how: Any) -> Any:
+        allowed.append(how["max_seconds"])
+        return measure_latency(*given, **how)
+
+    monkeypatch.setattr(rounds, "open_predictor", opened)
+    monkeypatch.setattr(rounds, "measure_latency", timed)
+    monkeypatch.setattr(rounds, "perf_counter", lambda: now[0])
+    config = SMALL.model_copy(update={"rounds": 80, "max_seconds": 80})
+    workloads = [Workload(size, None, TEXTS) for size in (1, 2)]
+    store = Store(tmp_path, config, 13)
+    time_setting({"tfidf": artifacts["tfidf"]}, workloads, Setting("cpu", 1), None, {}, store, silent)
+    # a tenth is for the two steps; of ten seconds an opening, half of nine or of four is each workload's
+    assert allowed == pytest.approx([0.9 * 5.5] * 2 + [0.9 * 8] * 14)
 
 
 def test_a_kept_time_keeps_the_state_of_the_machine(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
@@ -226,7 +290,7 @@ def test_a_fresh_process_imports_what_its_model_needs(
     artifacts: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cold, "STARTS", 1)
-    found = {name: cold.cold_start(artifacts[name], TEXTS) for name in ("student-int8", "tfidf")}
+    found = cold.cold_starts({name: artifacts[name] for name in ("student-int8", "tfidf")}, TEXTS, silent).by_id
     start, memory = found["tfidf"].start_ms, found["tfidf"].peak_memory_mb
     assert start.low == start.value == start.high
     assert start.value is not None
@@ -238,10 +302,49 @@ def test_a_fresh_process_imports_what_its_model_needs(
         assert found["student-int8"].peak_memory_batch_mb >= found["student-int8"].peak_memory_mb
 
 
-def test_a_process_that_dies_is_told(artifacts: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cold, "_PROGRAM", "raise SystemExit('no such thing')")
-    with pytest.raises(CompressError, match="ended before its first answer: no such thing"):
-        cold.cold_start(artifacts["tfidf"], TEXTS)
+def test_every_round_starts_each_model_once_in_the_order_turned_round(
+    artifacts: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that slows down from start to start slows all of them."""
+    started: list[str] = []
+    told: list[tuple[int, int]] = []
+
+    def start(artifact: Path, *_: Path) -> Any:
+        started.append(artifact.name)
+        return cold._Start(float(len(started)), (1_000_000 * len(started), None))
+
+    monkeypatch.setattr(cold, "_start", start)
+    found = cold.cold_starts(artifacts, TEXTS, lambda _, done, total: told.append((done, total)))
+    there = list(artifacts)
+    assert started == [*there, *there[::-1], *there, *there[::-1], *there]
+    assert found.by_id["teacher"].start_ms == Interval(7000.0, 1000.0, 13000.0)  # 1, 6, 7, 12 and 13
+    assert found.by_id["tfidf"].start_ms == Interval(9000.0, 3000.0, 15000.0)
+    assert (found.by_id["tfidf"].peak_memory_mb, found.by_id["tfidf"].peak_memory_batch_mb) == (9.0, None)
+    assert told == [(done, 15) for done in range(16)]
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("raise SystemExit('no such thing')", "before its first answer (exit code 1): no such thing"),
+        ("raise SystemExit(3)", "before its first answer (exit code 3): it said nothing"),
+        (
+            "import os; os.kill(os.getpid(), 9)",
+            "before its first answer (killed by SIGKILL, as the system does when memory runs out): it said nothing",
+        ),
+        ("import os; os.kill(os.getpid(), 15)", "before its first answer (killed by SIGTERM): it said nothing"),
+        (
+            "print(5_000_000, flush=True); raise SystemExit('too much')",
+            "after its first answer, at a batch of 32 texts (exit code 1): too much",
+        ),
+    ],
+)
+def test_a_process_that_dies_is_told(
+    artifacts: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch, program: str, said: str
+) -> None:
+    monkeypatch.setattr(cold, "_PROGRAM", program)
+    with pytest.raises(CompressError, match=re.escape(f"tfidf: a fresh process ended {said}")):
+        cold.cold_starts({"tfidf": artifacts["tfidf"]}, TEXTS, silent)
 
 
 def test_peak_memory_is_what_was_held_once() -> None:
@@ -275,6 +378,32 @@ def test_a_reading_counts_own_work_as_own() -> None:
     assert after.busy - before.busy >= 0.1
 
 
+def test_a_bench_says_what_machine_it_was() -> None:
+    def seen(threads: int, device: str = "cpu", load: float | None = 0.5) -> Conditions:
+        return Conditions(device, threads, "some CPU", ("avx2",), 8, load, 3.14 if load else None, 0.0, 1.0)
+
+    facts: dict[str, Any] = {"cpu": "some CPU", "cores": 2, "cpu_features": ["avx2", "avx512f"], "gpu": "an H100"}
+    found = Bench((), None, "", (), facts, (seen(1), seen(2)))
+    assert found.machine == "some CPU, 2 cores (avx2, avx512f), threads 1, 2, load 0.5–3.1"
+    bare = facts | {"cores": 1, "cpu_features": []}
+    found = Bench((), None, "", (), bare, (seen(1, load=None), seen(1, "cuda", None)))
+    assert found.machine == "some CPU, 1 core (no vector extensions known), threads 1, an H100"
+
+
+def test_the_neighbour_in_the_benchmark_has_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A product of matrices takes every core that it is not kept from."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    neighbour = runpy.run_path(str(Path(__file__).parent / "benchmarks" / "aa.py"))["neighbour"]
+    with mock.patch("subprocess.Popen") as started, neighbour(True):
+        pass
+    program = (
+        "import numpy; from threadpoolctl import threadpool_info as all; print({it['num_threads'] for it in all()})"
+    )
+    kept = started.call_args.kwargs["env"]
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=kept)
+    assert done.stdout == "{1}\n"
+
+
 @pytest.mark.parametrize(("others", "busy"), [(0.1, False), (0.3, True)])
 def test_a_busy_machine_is_told(others: float, busy: bool) -> None:
     found = Conditions("cpu", 1, "some", ("avx2",), 2, 0.4, 3.14, others, 12.0)
@@ -294,6 +423,7 @@ def test_bench_without_data_says_whose_texts_they_are(command: Callable[..., Any
     assert ended.code == 0, ended.err
     assert "the built-in generated comments" in ended.out
     assert "2,000 texts, generated" in ended.out
+    assert f"Measured on: {environment.environment()['cpu']}, " in ended.out
     assert "┃ speedup" not in ended.out  # over what? there is no teacher
 
 
@@ -316,6 +446,7 @@ def test_bench_writes_json_and_a_report_and_finds_its_times_again(
     assert found["timing"][0]["threads"] == 1
     markdown = (tmp_path / "b" / "bench.md").read_text(encoding="utf-8")
     assert all(words in markdown for words in ("## Latency by length", "cost per million", "tokenize ms"))
+    assert re.search(r"\nMeasured on: .+, \d+ cores? .*, threads 1, load [\d.]+–", markdown)
     again = command(*typed, *data, "--out", tmp_path / "b", "--json")
     assert json.loads(again.out)["candidates"] == found["candidates"]
 
@@ -338,6 +469,12 @@ def test_bench_shows_cold_starts(
         (("--data", "gone.csv"), "gone.csv: no such file; --data names a file of texts"),
         (("--batch-sizes", "1;32"), "--batch-sizes 1;32: '1;32' is no number; give numbers with commas"),
         (("--batch-sizes", "0"), "--batch-sizes 0: "),
+        (("--batch-sizes", "²"), "--batch-sizes ²: '²' is no number"),
+        (("--threads", "١"), "--threads ١: '١' is no number"),
+        (("--price-per-hour", "inf"), "--price-per-hour inf: Input should be "),
+        (("--price-per-hour", "nan"), "--price-per-hour nan: Input should be "),
+        (("--price-per-hour", "1e308"), "--price-per-hour 1e+308: Input should be "),
+        (("--max-seconds", "inf"), "--max-seconds inf: Input should be a finite number"),
         (("--batch-sizes", "all"), "--batch-sizes all: "),
         (("--lengths", "16,16"), "16 stands twice"),
         (("--max-seconds", "-1"), "--max-seconds -1.0: "),

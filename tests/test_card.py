@@ -5,13 +5,17 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from reports import bare_report, regression_report
+from reports import bare_report, regression_report, timed
 
 from compress.artifact import Artifact, Manifest, open_artifact
 from compress.card import cards_there, is_edited, keep_edited, marked, write_cards
-from compress.card.text import card_text
+from compress.card.text import card_text, repeat_text
 from compress.recipe.long_text import LongText
+from compress.recipe.recipe import Repeat
+from compress.recipe.stages import Finetune
+from eval.contract import Interval
 from eval.report.report import load_report
+from eval.seeds import SeedSpread, quality_spreads
 
 FORMATS = {"teacher": "PyTorch", "student-int8": "ONNX", "tfidf": "TF-IDF"}
 
@@ -187,7 +191,109 @@ def test_what_is_undefined_is_no_result_and_a_note_stays_with_its_stage(tmp_path
 def test_cards_are_written_where_they_are_missing_only(tmp_path):
     report = bare_report()
     made = {"student": artifact(tmp_path / "student", ["toxic", "never"])}
-    assert not cards_there(made, report)
+    assert not cards_there(made)
     write_cards(made, report, {})
-    assert cards_there(made, report)
+    assert cards_there(made)
     assert not is_edited(tmp_path / "student")
+
+
+# ------------------------------------------------------------------------------------- repeats, costs, base model
+
+
+def repeats_of(stage, seeds):
+    known = Finetune(id=stage, type="finetune", encoder="any/thing", seeds=1)
+    copies = {seed: known.model_copy(update={"id": f"{stage}.seed{seed}"}) for seed in seeds[1:]}
+    return tuple(Repeat(copy, stage, seed) for seed, copy in copies.items())
+
+
+def test_a_repeat_has_a_card_with_its_own_numbers_and_promises_no_results(tmp_path):
+    quality = bare_report().candidates[0].quality_by_set["main"]
+    worse = replace(quality, macro_f1=replace(quality.macro_f1, value=0.125))
+    spreads = {"main": quality_spreads([quality, quality, worse])}
+    notes = ("student.seed14: is another's", "student: too")
+    report = bare_report(seeds=(SeedSpread("student", (13, 14, 15), spreads),), notes=notes)
+    names = ("student", "student.seed14", "student.seed15")
+    made = {name: artifact(tmp_path / name, ["toxic", "never"], stage_id=name) for name in names}
+    write_cards({"student": made["student"]}, report, {})
+    assert not cards_there(made)
+    write_cards(made, report, {"train": "ab"}, repeats_of("student", (13, 14, 15)))
+    assert cards_there(made)
+    text = card(tmp_path / "student.seed15")
+    assert "It is a repeat of stage `student` (distill)" in text
+    assert "with seed 15" in text
+    found = spreads["main"]["macro_f1"]
+    assert "| metric | seed 15 | all seeds |" in text
+    assert f"| macro F1 | 0.125 | {found.mean:.3f} ± {found.deviation:.3f} |" in text
+    assert "| F1 of never | undefined | undefined |" in text
+    assert "| toxic | 0.5000 |" in text  # its thresholds
+    assert "another's" not in text
+    assert "model-index" not in metadata(text)
+    assert metadata(text)["tags"] == ["compress", "distill", "fp32"]
+    assert "repeat of" not in card(tmp_path / "student")
+    assert "another's" not in card(tmp_path / "student")
+
+
+def test_a_repeat_that_the_report_says_nothing_of_is_still_one(tmp_path):
+    made = artifact(tmp_path / "a", ["toxic", "never"], stage_id="student.seed14")
+    (repeat,) = repeats_of("student", (13, 14))
+    text = repeat_text(made, repeat, bare_report(), {})
+    assert "It is a repeat of stage `student`" in text
+    assert "## Quality" not in text
+
+
+def test_cold_start_memory_and_times_by_length_are_there_where_they_were_measured(tmp_path):
+    report = bare_report()
+    made = artifact(tmp_path, ["toxic", "never"])
+    for heading in ("## Latency by length", "## Cold start"):
+        assert heading not in text_of(made, report)
+    measured = replace(
+        report.candidates[0],
+        length_latency=(timed(1.5, tokens=16), timed(3.5, tokens=64)),
+        cold_start_ms=Interval(812.0, 790.0, 1100.0),
+        peak_memory_mb=93.4,
+        peak_memory_batch_mb=121.0,
+    )
+    text = text_of(made, replace(report, candidates=(measured,)))
+    assert "## Latency by length" in text
+    assert "| 64 | 250 | 3.50 |" in text
+    assert "| student | 812 (790–1100) | 93 | 121 |" in text
+
+
+@pytest.mark.parametrize(
+    ("reference", "named"),
+    [
+        ("distilbert-base-uncased", "distilbert-base-uncased"),
+        ("org/model", "org/model"),
+        ("package:some_package/model", None),
+        ("./models/mine", None),
+        ("/models/mine", None),
+        ("FOLDER", None),
+    ],
+)
+def test_the_base_model_is_a_hub_id_or_nothing(tmp_path, reference, named):
+    """Of what goes on with those weights too; who only learns from them has none of them."""
+    begun = {"reference": str(tmp_path) if reference == "FOLDER" else reference, "weights_sha256": {}}
+    made = {
+        "teacher": artifact(tmp_path / "teacher", ["toxic"], stage_id="teacher", pretrained=begun),
+        "teacher-onnx": artifact(tmp_path / "teacher-onnx", ["toxic"], stage_id="teacher-onnx"),
+        "teacher-int8": artifact(tmp_path / "teacher-int8", ["toxic"], stage_id="teacher-int8"),
+        "student": artifact(tmp_path / "student", ["toxic"], stage_id="student", parents={"teacher": "0"}),
+        "teacher.seed14": artifact(tmp_path / "seed", ["toxic"], stage_id="teacher.seed14", pretrained=begun),
+    }
+    (only,) = bare_report().candidates
+    stages = [
+        {"id": "teacher"},
+        {"id": "teacher-onnx", "from": "teacher"},
+        {"id": "teacher-int8", "from": "teacher-onnx"},
+        {"id": "student", "teacher": "teacher"},
+    ]
+    candidates = tuple(replace(only, id=stage["id"]) for stage in stages)
+    write_cards(
+        made,
+        bare_report(candidates=candidates, recipe={"stages": stages}),
+        {},
+        repeats_of("teacher", (13, 14)),
+    )
+    found = {name: metadata(card(it.path)) for name, it in made.items()}
+    assert {name: it.get("base_model") for name, it in found.items()} == dict.fromkeys(made, named) | {"student": None}
+    assert not any("license" in it for it in found.values())

@@ -6,19 +6,20 @@ from math import hypot, log
 
 import numpy as np
 import pytest
-from reports import ENVIRONMENT, bare_report, full_report, regression_report, size, timed
+from reports import ENVIRONMENT, bare_report, full_report, on_cuda, regression_report, size, timed
 
 from eval import Interval
+from eval.intervals.unpaired import mover, mover_ratio, widening
 from eval.latency.conditions import Conditions
-from eval.report.compare import change_rows, compare_reports, mover, mover_ratio
-from eval.report.report import dump_report
+from eval.report.compare import BETWEEN_RUNS, change_rows, compare_reports
+from eval.report.report import Report, dump_report
 
 NOTHING = Interval(None, None, None)
 
 
 @pytest.fixture(scope="module")
 def report():
-    return full_report()
+    return on_cuda(full_report())
 
 
 def moved(report, by, name="student"):
@@ -75,8 +76,31 @@ def test_a_report_beside_itself_is_the_same(report):
     assert not found.any_worse
     assert (found.added, found.removed) == ((), ())
     said = verdicts(found)
-    assert {verdict for name, verdict in said.items() if "never" not in name and "speedup" not in name} == {"same"}
-    assert said["main: label_f1[never]"] == "undecided"  # undefined in both
+    unknown = {name for name, verdict in said.items() if verdict == "undecided"}
+    assert unknown == {"main: label_f1[never]", "cold_start_ms"}  # undefined in both; how busy it was then
+    assert set(said.values()) == {"same", "undecided"}
+    assert not any("sha256" in note or "one report only" in note for note in found.notes)
+
+
+def test_each_runtime_and_each_length_is_held_against_its_own(report):
+    """The fp16 row is twice as fast as the fp32 row of the same setting."""
+    said = {it.name: it for it in compare_reports(report, report).candidates[2].changes}
+    assert said["speedup [cuda, 1 thread, batch 1, torch]"].before == 3.0
+    half = said["speedup [cuda, 1 thread, batch 1, torch fp16]"]
+    assert (half.before, half.after, half.difference.value) == (6.0, 6.0, 1.0)
+    assert "speedup [cpu, 1 thread, batch 1]" in said  # one runtime alone is not named
+    assert {f"speedup [cpu, 1 thread, batch 1, {tokens} tokens]" for tokens in (16, 64, 512)} <= set(said)
+
+
+def test_what_one_report_alone_has_is_named(report):
+    bare = full_report()
+    found = compare_reports(bare, report)
+    (note,) = (note for note in found.notes if "one report only" in note)
+    assert note == (
+        "measured in one report only, and not compared: times at cuda, 1 thread, batch 1, torch; "
+        "times at cuda, 1 thread, batch 1, torch fp16; cold_start_ms; peak_memory_mb"
+    )
+    assert not any("cuda" in name or "peak" in name for name in verdicts(found))
 
 
 def test_what_moved_beyond_noise_is_better_or_worse(report):
@@ -86,6 +110,93 @@ def test_what_moved_beyond_noise_is_better_or_worse(report):
     assert worse.any_worse
     assert verdicts(worse, "tfidf")["main: macro_f1"] == "same"
     assert verdicts(compare_reports(report, moved(report, 0.001)))["main: macro_f1"] == "same"
+
+
+def test_averages_are_corrected_for_their_number():
+    """By hand: .08 is more than hypot(.05, .05) = .071; of four at once it must be 2.498 / 1.960 times that."""
+    assert widening(1) == pytest.approx(1.0)
+    assert widening(4) == pytest.approx(2.4977 / 1.9600, abs=1e-4)
+    before, after = Interval(0.50, 0.45, 0.55), Interval(0.58, 0.53, 0.63)
+
+    def averaged(macro_f1, others):
+        (alone,) = bare_report().candidates
+        names = ("micro_f1", "macro_roc_auc", "macro_average_precision")
+        values = dict.fromkeys(names, others) | {"macro_f1": macro_f1, "labels": {}}
+        quality = replace(alone.quality_by_set["main"], **values)
+        return bare_report(candidates=(replace(alone, quality_by_set={"main": quality}),))
+
+    # without labels none of the averages is over others in one report
+    alone = compare_reports(averaged(before, NOTHING), averaged(after, NOTHING))
+    assert verdicts(alone)["main: macro_f1"] == "better"
+    of_four = compare_reports(averaged(before, before), averaged(after, before))
+    assert verdicts(of_four)["main: macro_f1"] == "same"
+    (found,) = (it.difference for it in of_four.candidates[0].changes if it.name == "main: macro_f1")
+    assert found.low == pytest.approx(0.08 - hypot(0.05, 0.05) * 2.4977 / 1.9600, abs=1e-4)
+    assert "intervals hold for all of a kind at once (Bonferroni): 4 averages" in of_four.notes
+
+
+def test_averages_over_other_labels_have_no_verdict(report):
+    def without(label, it):
+        quality = it.quality_by_set["main"]
+        labels = {name: found for name, found in quality.labels.items() if name != label}
+        return replace(it, quality_by_set={"main": replace(quality, labels=labels)})
+
+    fewer = replace(report, candidates=tuple(without("threat", it) for it in report.candidates))
+    found = compare_reports(moved(report, 0.3), fewer)
+    said = verdicts(found)
+    assert {said[f"main: {name}"] for name in ("macro_f1", "micro_f1", "macro_roc_auc")} == {"undecided"}
+    assert said["main: label_f1[toxic]"] == "same"
+    assert not found.any_worse
+    assert (
+        "test set main: averages are not over the same labels (only in the first report threat): no verdict on those"
+        in found.notes
+    )
+
+
+def test_a_macro_average_leaves_out_labels_without_positives_and_a_micro_one_does_not(report):
+    def unseen(it):
+        quality = it.quality_by_set["main"]
+        never = replace(quality.labels["never"], f1=0.5, f1_low=0.4, f1_high=0.6)
+        return replace(it, quality_by_set={"main": replace(quality, labels={**quality.labels, "never": never})})
+
+    said = verdicts(compare_reports(report, replace(report, candidates=tuple(map(unseen, report.candidates)))))
+    assert said["main: macro_f1"] == "undecided"
+    assert said["main: micro_f1"] == said["main: macro_roc_auc"] == "same"
+
+
+def test_what_is_known_of_the_rows_is_told(report):
+    def rows_notes(**sha256s):
+        return [it for it in compare_reports(report, replace(report, test_sha256s=sha256s)).notes if "row" in it][1:]
+
+    assert rows_notes(main="0" * 64) == []
+    (other,) = rows_notes(main="1" * 64)
+    assert other.startswith(
+        "test set main has as many rows in both reports, and other texts or labels; intervals allow"
+    )
+    (unknown,) = rows_notes()
+    assert unknown.startswith("nothing says whether the rows of test set main are the same: a report names no sha256")
+    fewer = full_report(count=239)
+    assert any("has 240 rows in the first report and 239" in note for note in compare_reports(report, fewer).notes)
+
+
+def test_digests_of_the_rows_are_kept_and_older_reports_have_none(report):
+    written = json.loads(dump_report(report))
+    assert written["test_sha256s"] == {"main": "0" * 64}
+    assert Report.from_json(written) == report
+    del written["test_sha256s"]
+    assert Report.from_json(written).test_sha256s == {}
+
+
+def test_a_run_says_on_which_rows_it_was_judged(tiny_run):
+    written, lock = (json.loads((tiny_run / name).read_bytes()) for name in ("report.json", "recipe.lock"))
+    sets = written["candidates"][0]["quality_by_set"]
+    assert written["test_sha256s"] == {name: lock["data_sha256s"][f"test:{name}"] for name in sets}
+
+
+def test_a_classifier_beside_a_regression_is_told(report):
+    found = compare_reports(report, regression_report())
+    assert "one report is of classifiers and the other of regressions: their quality does not compare" in found.notes
+    assert {change.what for it in found.candidates for change in it.changes} == {"size", "latency"}
 
 
 def test_of_many_labels_each_has_to_move_further_than_of_one():
@@ -114,6 +225,45 @@ def test_sizes_are_exact_and_a_hundredth_is_no_change():
 
     for scale, said in ((0.5, "better"), (1.005, "same"), (1.02, "worse")):
         assert verdicts(compare_reports(sized(1.0), sized(scale)))["size_bytes"] == said
+
+
+def test_memory_is_a_size_of_one_machine_and_a_cold_start_has_no_verdict(report):
+    def changed(it):
+        return replace(it, peak_memory_mb=99.0, cold_start_ms=Interval(4000.0, 3900.0, 4100.0))
+
+    slower = replace(report, candidates=tuple(map(changed, report.candidates)))
+    found = compare_reports(report, slower)
+    assert verdicts(found)["peak_memory_mb"] == "worse"
+    assert verdicts(found)["cold_start_ms"] == "undecided"
+    (row,) = (row for row in change_rows(found.candidates[0])[1] if row[0] == "cold_start_ms")
+    assert row == ("cold_start_ms", "400", "4000", "–", "no verdict")
+    assert any(note.startswith("cold starts: no verdict") for note in found.notes)
+    elsewhere = replace(slower, environment={**ENVIRONMENT, "cpu": "other"})
+    assert verdicts(compare_reports(report, elsewhere))["peak_memory_mb"] == "undecided"
+
+
+def test_a_speedup_has_to_change_by_more_than_runs_of_the_same_files_differ():
+    """By hand: each interval is 2 % to either side, so that the ratio's is .0283 of a logarithm down, and ln 1.15 is
+    .1398. 1.175 reaches down to .1613 - .0283, 1.2 to .1823 - .0283; of 28 at once that is 3.124 / 1.960 times as far.
+    """
+    assert BETWEEN_RUNS == 1.15
+
+    def with_speedups(speedup, count):
+        teacher, _, student, _ = full_report().candidates
+        rows = (timed(1.0, speedup), *(timed(1.0, 4.0, batch_size=size) for size in range(2, count + 1)))
+        changed = {"latency": rows, "length_latency": ()}
+        candidates = (replace(teacher, latency=(), length_latency=()), replace(student, **changed))
+        return replace(full_report(), candidates=candidates, timing=(meanwhile(0.0),))
+
+    def found(speedup, count=1):
+        changes = compare_reports(with_speedups(4.0, count), with_speedups(speedup, count)).candidates[1].changes
+        return next(it for it in changes if it.name == "speedup [cpu, 1 thread, batch 1]")
+
+    assert log(found(4.8).difference.low) == pytest.approx(log(1.2) - hypot(log(1 / 0.98), log(1.02)), abs=1e-4)
+    assert [found(it).verdict for it in (4.5, 4.7, 4.8)] == ["same", "same", "better"]
+    assert [found(it).verdict for it in (4 / 1.125, 4 / 1.175, 4 / 1.2)] == ["same", "same", "worse"]
+    assert found(4.8, 28).verdict == "same"
+    assert log(found(4.8, 28).difference.low) == pytest.approx(log(1.2) - 0.0283 * 3.1237 / 1.96, abs=1e-3)
 
 
 def faster(report, speedup):

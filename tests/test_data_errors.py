@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from compress.data import load_splits, read_labelled
+from compress.data import load_splits, read_labelled, read_labelled_with_notes
 from compress.errors import DataError
 from compress.recipe.data import Data, Task
 
@@ -220,6 +220,30 @@ def test_builtin_comments_know_their_labels_and_their_task() -> None:
     strange = TASK.model_copy(update={"labels": ("toxik",)})
     assert "; did you mean toxic?" in folder_message(Data(builtin="comments"), strange)
     assert "multi_label" in folder_message(Data(builtin="comments"), NEWS)
+
+
+def test_of_a_file_that_stands_alone_no_recipe_is_spoken_of(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", [("x", 1, 0)], header=("words", "rude", "threat"))
+    bare = write(tmp_path / "b.csv", [("x", 1, 0)])
+    for tried, slices in ((path, ()), (bare, ("language",)), (tmp_path / "gone.csv", ()), (tmp_path, ())):
+        with pytest.raises(DataError) as caught:
+            read_labelled_with_notes(tried, TASK, slices)
+        said = str(caught.value)
+        assert str(tried) in said
+        assert not any(key in said for key in ("task.", "data.", "evaluate.")), said
+
+
+def test_labels_without_a_positive_in_a_test_set_are_told(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.csv", [("a", 1, 0), ("b", 0, 1)] * 20)
+    one = write(tmp_path / "one.csv", [("c", 1, 0)])
+    none = write(tmp_path / "none.csv", [("d", 0, 0)])
+    tests = {"one": str(one), "none": str(none), "both": str(train)}
+    notes = load_splits(Data.model_validate({"train": str(train), "test": tests}), TASK, seed=1).notes
+    told = [note for note in notes if "positive" in note]
+    assert told == [
+        "macro F1 of one is over 1 of 2 labels, as is every macro average: threat has no positive there",
+        "no label has a positive in none: F1 and the like are undefined there",
+    ]
 
 
 def test_a_hub_dataset_without_a_network_is_an_error_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,6 +132,9 @@ def test_a_precision_that_is_not_reached_is_told_by_label() -> None:
     assert precision_notes(decision, logits, validation, task, "max_f1") == ()
     (note,) = precision_notes(decision, logits, validation, task, AtPrecision(precision=0.4))
     assert note.endswith("rows of c (no positive)")
+    strict = decision.model_copy(update={"thresholds": (0.999, *decision.thresholds[1:])})
+    (note,) = precision_notes(strict, logits, validation, task, asked)
+    assert note.endswith("rows of a (nothing decided positive), c (no positive)")
 
 
 def test_a_precision_that_is_reached_is_not_told() -> None:

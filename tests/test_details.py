@@ -70,8 +70,11 @@ def test_the_same_model_in_another_format_agrees(report: Report) -> None:
 
 def test_report_md_has_the_tables_and_no_texts(tiny_run: Path, report: Report) -> None:
     text = (tiny_run / "report.md").read_text(encoding="utf-8")
-    for heading in ("## Calibration: held_out", "## Agreement with teacher: held_out", "## Slices: held_out"):
-        assert heading in text
+    for heading in ("Differences from teacher", "Calibration", "Agreement with teacher", "Slices"):
+        assert f"## {heading}: held_out" in text
+    against = details(report)["student"].against["teacher"].macro_f1
+    table = text.split("## Differences from teacher")[1]
+    assert f"| student | {against.value:+z.3f} ({against.low:+z.3f} to {against.high:+z.3f}) |" in table
     for it in details(report).values():
         assert not any(one.text in text for one in it.disagreements)
     assert "with their texts, are in `report.json` and `report.html`, and not here" in text
@@ -87,7 +90,7 @@ def test_a_report_from_before_has_no_such_sections(tiny_run: Path) -> None:
             for key in ("calibration", "agreement", "curves", "slices", "disagreements"):
                 del it[key]
     old = Report.from_json(written)
-    assert detail_sections(old) == []
+    assert [it for it in detail_sections(old) if it.startswith("## ")] == ["## Differences from teacher: held_out"]
     assert "## Calibration" not in render_markdown(old, None)
 
 

@@ -9,6 +9,7 @@ from sklearn.metrics import precision_recall_curve
 from eval.details.curves import POINTS, threshold_curve, threshold_curves
 from eval.errors import InvalidInputError
 from eval.metrics import f1, precision, recall
+from eval.report.page_plots import _curve_lines, _curve_says
 
 
 def test_every_point_worked_by_hand() -> None:
@@ -36,8 +37,10 @@ def test_points_are_those_of_the_metrics_and_of_scikit_learn(pairs: list[tuple[b
     assert list(found.thresholds) == sorted(set(found.thresholds))
     assert found.thresholds[found.current] == pytest.approx(float(current), rel=1e-5)
     decided = (scores >= current).astype(np.int8)
-    at_current = (found.precision[found.current], found.recall[found.current], found.f1[found.current])
-    assert at_current == pytest.approx([metric(targets, decided) for metric in (precision, recall, f1)], abs=1e-4)
+    known = precision(targets, decided)
+    assert found.precision[found.current] == (None if known is None else pytest.approx(known, abs=1e-4))
+    at_current = (found.recall[found.current], found.f1[found.current])
+    assert at_current == pytest.approx([metric(targets, decided) for metric in (recall, f1)], abs=1e-4)
     known_precision, known_recall, known_thresholds = precision_recall_curve(targets, scores)
     for threshold, point_precision, point_recall in zip(found.thresholds, found.precision, found.recall, strict=True):
         at = np.flatnonzero(np.isclose(known_thresholds, threshold, rtol=1e-5, atol=1e-9))
@@ -67,6 +70,11 @@ def test_no_curve_without_positives_or_thresholds() -> None:
         threshold_curve(targets[:, 1], scores[:, 1], 0.5)
 
 
-def test_nothing_decided_has_precision_zero_as_the_metric_has() -> None:
+def test_where_nothing_is_decided_precision_is_undefined_as_the_metric_is() -> None:
     found = threshold_curve(np.array([1, 0]), np.array([0.2, 0.1], np.float32), 0.9)
-    assert (found.precision[-1], found.recall[-1], found.f1[-1], found.current) == (0, 0, 0, 2)
+    assert (found.precision[-1], found.recall[-1], found.f1[-1], found.current) == (None, 0, 0, 2)
+    precisions, recalls, _, own = _curve_lines(found)
+    assert [place for place, _ in precisions] == list(found.thresholds[:2])  # the line ends where there is no number
+    assert [place for place, _ in recalls] == list(found.thresholds)
+    assert own == ((0.9, 0.0), (0.9, 1.0))
+    assert "precision is undefined, recall 0.000" in _curve_says(found)

@@ -82,6 +82,59 @@ def test_the_same_decisions_on_few_positives_do_not_prove_a_model_as_good() -> N
     assert found.label_f1["never"] == Interval(None, None, None)
 
 
+def test_the_same_ranking_of_few_rows_does_not_prove_a_model_as_good() -> None:
+    """All ranked right by both; one row in ten may still rank last elsewhere, be it a positive or a negative."""
+    targets = np.zeros((500, 3), np.int8)
+    targets[:10, 0], targets[:490, 1] = 1, 1
+    test_set = LabelledTexts(("",) * 500, LABELS, targets)
+    one, other = (
+        judge(np.abs(targets - off).astype(np.float32), test_set, np.full(3, 0.5, np.float32), resamples=50, seed=0)
+        for off in (0.1, 0.2)
+    )
+    found = compared(test_set, one, other)
+    squared = 1.95996**2  # as many disagreements, each of 1 in 10 rows; of an average precision 1.5 in P positives
+    assert found.label_roc_auc["toxic"].low == pytest.approx(-squared / 10, rel=1e-4)
+    assert found.label_roc_auc["threat"].low == pytest.approx(-squared / 10, rel=1e-4)
+    assert found.label_average_precision["toxic"].low == pytest.approx(-1.5 * squared / 10, rel=1e-4)
+    assert found.label_average_precision["threat"].low == pytest.approx(-1.5 * squared / 490, rel=1e-4)
+    assert found.macro_roc_auc.low == pytest.approx(-squared / 10 / np.sqrt(2), rel=1e-4)
+
+
+def test_a_difference_in_roc_auc_turned_round_is_as_unsure() -> None:
+    """Of two classes with 996 and 4 rows both have one difference, and so one interval."""
+    rare = np.arange(1000) < 4
+    targets = np.stack([~rare, rare], axis=1).astype(np.int8)
+    test_set = LabelledTexts(("",) * 1000, ("ok", "bad"), targets)
+
+    def answer(seed: int) -> Judged:
+        score = 1 / (1 + np.exp(3 - np.random.default_rng(seed).standard_normal(1000) - 5 * rare))
+        scores = np.stack([1 - score, score], axis=1).astype(np.float32)
+        return judge(scores, test_set, None, resamples=50, seed=0)
+
+    found = compared(test_set, answer(1), answer(2))
+    usual, seldom = (found.label_roc_auc[label] for label in test_set.labels)
+    assert (usual.low, usual.high) == pytest.approx((seldom.low, seldom.high), abs=1e-4)
+    assert usual.low is not None
+    assert usual.low < -0.5
+
+
+def test_where_decisions_are_one_a_row_a_lost_row_counts_twice() -> None:
+    """100 rows of two classes, all right in both: a row lost takes 1 / 100 of the accuracy, and of both F1."""
+    targets = np.repeat(np.eye(2, dtype=np.int8), 50, axis=0)
+    test_set = LabelledTexts(("",) * 100, ("ok", "bad"), targets)
+    one, other = (
+        judge(np.abs(targets - off).astype(np.float32), test_set, None, resamples=50, seed=0) for off in (0.1, 0.2)
+    )
+    found = compared(test_set, one, other)
+    assert found.micro_f1.low == pytest.approx(-(1.95996**2) / 100, rel=1e-4)
+    assert found.macro_f1.low == pytest.approx(-(1.95996**2) / 100, rel=1e-4)
+    assert found.label_f1["ok"].low == pytest.approx(-(1.95996**2) / 100, rel=1e-4)
+    apart = (
+        judge(it.probabilities, test_set, np.full(2, 0.5, np.float32), resamples=50, seed=0) for it in (one, other)
+    )
+    assert compared(test_set, *apart) == found  # thresholds that decide for one label a row are no other task
+
+
 @given(st.integers(0, 10_000), st.integers(1, 60))
 @settings(max_examples=40, deadline=None)
 def test_a_difference_holds_its_value_lies_in_range_and_turns_round(seed: int, count: int) -> None:
@@ -95,6 +148,28 @@ def test_a_difference_holds_its_value_lies_in_range_and_turns_round(seed: int, c
             continue
         assert -1 <= found.low <= found.value <= found.high <= 1
         assert (turned.value, turned.low, turned.high) == pytest.approx((-found.value, -found.high, -found.low))
+
+
+def test_a_model_that_ranks_two_positives_in_a_hundred_last_is_not_called_as_good() -> None:
+    """In a fifth of test sets it does so with none at all of 60, and still nothing proves it."""
+    random = np.random.default_rng(3)
+    met, none = 0, 0
+    for trial in range(60):
+        targets = (random.random((600, 1)) < 0.1).astype(np.int8)
+        scores = 1 / (1 + np.exp(3 - random.standard_normal(targets.shape) - 6 * targets))
+        lost = (targets == 1) & (random.random(targets.shape) < 0.02)
+        worse = np.where(lost, scores / 1e3, scores * 0.999)
+        test_set = LabelledTexts(("",) * 600, ("a",), targets)
+        reference, own = (
+            judge(it.astype(np.float32), test_set, np.full(1, 0.5, np.float32), resamples=30, seed=trial)
+            for it in (scores, worse)
+        )
+        found = paired_differences(targets, ("a",), own, reference)
+        none += not lost.any()
+        for low in (found.label_roc_auc["a"].low, found.label_average_precision["a"].low):
+            met += low is not None and low >= -0.02
+    assert none > 6
+    assert met == 0
 
 
 def test_a_model_worse_by_the_margin_is_seldom_called_as_good() -> None:

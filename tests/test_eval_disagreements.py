@@ -25,6 +25,19 @@ def test_the_furthest_apart_comes_first_and_what_is_decided_alike_is_not_there()
     assert [(it.decided, it.truth) for it in found] == [(True, True), (False, True), (False, False), (True, False)]
 
 
+def test_where_each_row_has_one_class_a_row_is_listed_once_with_all_three_classes() -> None:
+    def chosen(probabilities: list[list[float]]) -> Judged:
+        given = np.array(probabilities, np.float32)
+        return Judged(np.eye(3, dtype=np.int8)[given.argmax(axis=1)], given, BootstrapDraws({}, {}))
+
+    rows = LabelledTexts(("one", "two", "three"), ("a", "b", "c"), np.eye(3, dtype=np.int8))
+    own = chosen([[0.2, 0.7, 0.1], [0.1, 0.2, 0.7], [0.0, 0.4, 0.6]])
+    teacher = chosen([[0.6, 0.3, 0.1], [0.9, 0.05, 0.05], [0.0, 0.1, 0.9]])
+    first, second = worst_disagreements(rows, own, teacher, 20, argmax=True)
+    assert first == Disagreement(1, "two", "c", 0.7, 0.05, True, truth=False, teacher_label="a", true_label="b")
+    assert second == Disagreement(0, "one", "b", 0.7, 0.3, True, truth=False, teacher_label="a", true_label="a")
+
+
 def test_as_many_as_asked_for() -> None:
     assert len(worst_disagreements(ROWS, OWN, TEACHER, 3)) == 3
     assert worst_disagreements(ROWS, OWN, TEACHER, 0) == ()

@@ -13,10 +13,11 @@ from eval.contract import Interval, LabelledTexts
 from eval.evaluator import judge
 from eval.intervals.proportions import (
     at_least,
+    carriers,
     correlations,
     effective_trials,
     f1_interval,
-    few_positives,
+    few_rows,
     mean_interval,
     ranking_trials,
     share_interval,
@@ -69,10 +70,30 @@ def test_ranking_trials_by_hand():
     assert ranking_trials(1, 1, 1.0) == 1
 
 
-def test_few_positives_by_hand():
+def test_few_rows_by_hand():
     # t of 9 degrees of freedom 2.2622, z 1.95996, and 10 / 9
-    assert few_positives(10) == pytest.approx((2.26216 / 1.95996) ** 2 * 10 / 9, rel=1e-4)
-    assert few_positives(1) == few_positives(2) > few_positives(3) > few_positives(1000) > 1
+    assert few_rows(10) == pytest.approx((2.26216 / 1.95996) ** 2 * 10 / 9, rel=1e-4)
+    assert few_rows(1) == few_rows(2) > few_rows(3) > few_rows(1000) > 1
+
+
+def test_a_roc_auc_rests_on_the_fewer_of_both():
+    assert [carriers("roc_auc", 996, 4), carriers("roc_auc", 4, 996), carriers("average_precision", 996, 4)] == [
+        4,
+        4,
+        996,
+    ]
+
+
+def test_a_roc_auc_turned_round_is_as_unsure():
+    """Of two classes with 996 and 4 rows both have one ROC-AUC, and so one interval."""
+    rare = np.arange(1000) < 4
+    score = 1 / (1 + np.exp(3 - np.random.default_rng(1).standard_normal(1000) - 5 * rare))
+    targets, scores = np.stack([~rare, rare], axis=1).astype(np.int8), np.stack([1 - score, score], axis=1)
+    found = intervals(targets, judged(targets, scores, thresholds=None))
+    usual, seldom = found.labels["roc_auc"]
+    assert bounds(usual) == pytest.approx(bounds(seldom), abs=1e-6)
+    assert seldom.high - seldom.low > 0.1
+    assert bounds(found.averages["macro_roc_auc"]) == pytest.approx(bounds(seldom), abs=1e-3)
 
 
 def test_a_mean_of_independent_parts_adds_like_deviations_and_of_equal_parts_not_at_all():
@@ -187,7 +208,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
     assert percentile / trials < 0.85  # the same bound would find an interval that is too narrow
 
 
-def test_a_million_cells_of_labels_take_no_coffee_break():
+def test_120_000_cells_take_no_coffee_break():
     rng = np.random.default_rng(0)
     targets = (rng.random((20_000, 6)) < 0.1).astype(np.int8)
     own = judged(targets, 0.3 * targets + 0.6 * rng.random(targets.shape), 5)

@@ -7,7 +7,16 @@ import pytest
 from eval.contract import Candidate, Footprint
 from eval.errors import InvalidInputError
 from eval.latency.intervals import paired_speedup
-from eval.latency.rounds import LatencyRow, LatencySamples, joined, latency_rows, measure_latency, measure_steps
+from eval.latency.rounds import (
+    LatencyRow,
+    LatencySamples,
+    StepTimes,
+    joined,
+    latency_rows,
+    measure_latency,
+    measure_steps,
+    step_times,
+)
 from eval.plain import dump, read
 
 TEXTS = tuple(f"text {i}" for i in range(20))
@@ -228,9 +237,63 @@ def test_tokenization_and_model_are_timed_apart():
     clock = Clock()
     pool = [candidate("two", Stepper(0.04, clock)), candidate("one", Worker(0.04, clock))]
     options = {"batch_size": 2, "max_seconds": 1e9, "seed": 0, "clock": clock}
-    assert set(measure_steps(pool, TEXTS, rounds=4, **options)) == {"two"}
-    steps = measure_steps(pool, TEXTS, rounds=4, **options)["two"]
+    found = measure_steps(pool, TEXTS, rounds=4, **options)
+    assert {name: seconds.shape for name, seconds in found.items()} == {"two": (4, 2)}
+    steps = step_times([found])["two"]
     assert (steps.tokenize_ms, steps.model_ms) == (pytest.approx(20), pytest.approx(60))
     before = clock.now
     measure_steps(pool, TEXTS, rounds=1000, **options | {"max_seconds": 0.2})
-    assert clock.now - before < 0.4
+    assert 0.2 <= clock.now - before < 0.3
+    assert len(measure_steps(pool, TEXTS, rounds=1000, **options | {"max_seconds": 0})["two"]) == 1
+    assert measure_steps(pool[1:], TEXTS, rounds=1000, **options) == {}
+
+
+@dataclass
+class UnevenStepper:
+    """Long texts take longer, and whoever comes later in a round half as long again."""
+
+    name: str
+    clock: Clock
+    log: list
+    labels: tuple = ("a",)
+
+    def work(self, cost, texts):
+        late = bool(self.log) and self.log[-1][0] != self.name and self.log[-1][1] == tuple(texts)
+        self.clock.now += cost * sum(1 + int(text.split()[1]) for text in texts) * (1.5 if late else 1)
+
+    def predict_proba(self, texts):
+        self.work(0.004, texts)
+        self.log.append((self.name, tuple(texts)))
+        return np.zeros((len(texts), 1), np.float32)
+
+    def tokenize(self, texts):
+        self.work(0.001, texts)
+        return texts
+
+    def run(self, tokens):
+        self.work(0.003, tokens)
+        self.log.append((self.name, tuple(tokens)))
+        return np.zeros((len(tokens), 1), np.float32)
+
+
+def test_the_steps_are_timed_in_the_rounds_of_the_totals_and_add_up_to_them():
+    """In a fixed order the first would look a third faster in its steps than the others, and in its total not."""
+    clock, log, totals, steps = Clock(), [], [], []
+    pool = [candidate(name, UnevenStepper(name, clock, log)) for name in "ab"]
+    for opening in range(5):
+        options = {"batch_size": 1, "rounds": 8, "max_seconds": 1e9, "seed": opening, "clock": clock}
+        totals.append(measure_latency(pool, TEXTS, **options))
+        whole = log[-16:]
+        steps.append(measure_steps(pool, TEXTS, **options))
+        assert log[-16:] == whole  # the same texts in the same orders
+    orders = [[name for name, _ in log[-16:]][i : i + 2] for i in range(0, 16, 2)]
+    assert all(orders[i] == orders[i + 1][::-1] for i in range(0, 8, 2))
+    rows, found = latency_rows(joined(totals), None), step_times(steps)
+    for name in "ab":
+        assert found[name].tokenize_ms + found[name].model_ms == pytest.approx(rows[name].p50_ms)
+        assert found[name].model_ms == pytest.approx(3 * found[name].tokenize_ms)
+
+
+def test_steps_are_medians_over_all_openings():
+    openings = [{"a": np.array([[0.001, 0.01]])}, {"a": np.array([[0.002, 0.03], [0.009, 0.02]])}]
+    assert step_times(openings)["a"] == StepTimes(2.0, 20.0)

@@ -49,9 +49,8 @@ def test_equal_to_scikit_learn(pairs):
             assert metric(targets, decisions) is None
         assert average_precision(targets, scores) is None
         return
-    assert precision(targets, decisions) == pytest.approx(
-        reference.precision_score(targets, decisions, zero_division=0)
-    )
+    known = reference.precision_score(targets, decisions, zero_division=np.nan)
+    assert precision(targets, decisions) == (None if np.isnan(known) else pytest.approx(known))
     assert recall(targets, decisions) == pytest.approx(reference.recall_score(targets, decisions))
     assert f1(targets, decisions) == pytest.approx(reference.f1_score(targets, decisions, zero_division=0))
     assert average_precision(targets, scores) == pytest.approx(reference.average_precision_score(targets, scores))
@@ -87,9 +86,12 @@ def test_a_label_without_positives_is_undefined_and_left_out_of_the_macro_mean()
     assert macro(f1, np.zeros_like(targets), decisions) is None
 
 
-def test_predicting_nothing_is_zero_where_there_was_something_to_find():
+def test_predicting_nothing_finds_none_and_has_no_precision():
     targets, nothing = np.array([1, 0, 1], np.int8), np.zeros(3, np.int8)
-    assert (precision(targets, nothing), recall(targets, nothing), f1(targets, nothing)) == (0.0, 0.0, 0.0)
+    assert (precision(targets, nothing), recall(targets, nothing), f1(targets, nothing)) == (None, 0.0, 0.0)
+    both = np.column_stack([targets, targets]), np.column_stack([nothing, targets])
+    assert (macro(precision, *both), macro(recall, *both), macro(f1, *both)) == (1.0, 0.5, 0.5)
+    assert micro(precision, *both) == 1.0
 
 
 def test_one_row():

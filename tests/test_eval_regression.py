@@ -23,7 +23,7 @@ from eval.measurement import Quality
 from eval.metrics import macro
 from eval.plain import dump, read
 from eval.regression import mae, r2, rmse, spearman
-from eval.report.comparison import comparison_headings, comparison_rows
+from eval.report.comparison import comparison_headings, comparison_rows, in_units
 from eval.report.markdown import render_markdown
 from eval.report.picture import draw_picture
 from eval.values import METRICS, RegressionQuality, _weights, bootstrap_values, score_values
@@ -171,6 +171,35 @@ def test_intervals_cover_the_truth(name, true_value):
     assert held >= 88
 
 
+# Student's t of n - 1 times the root of n / (n - 1): 2.262 x 1.0541 = 2.3846, 2.093 x 1.0260 = 2.1474, 1.9623 x 1.0005
+@pytest.mark.parametrize(("rows", "outside"), [(10, 0.00855), (20, 0.01588), (1000, 0.0248)])
+def test_intervals_of_few_rows_reach_further_into_the_draws(rows, outside):
+    test_set, values = example(rows=rows)
+    found = score_values(values, test_set, resamples=300, seed=5)
+    draws = bootstrap_values(test_set.targets, values, resamples=300, seed=5)
+    for name in ("rmse", "mae", "r2"):
+        ends = getattr(found.targets["price"], name)
+        expected = np.nanquantile(draws[name][:, 1], (outside, 1 - outside))
+        assert (ends.low, ends.high) == pytest.approx(tuple(expected), rel=1e-3)
+
+
+def test_one_row_has_no_interval_and_the_right_order_of_few_says_little():
+    def scored(truth, predicted):
+        given, wanted = (np.array(it, np.float32)[:, None] for it in (predicted, truth))
+        return score_values(given, LabelledTexts(("",) * len(truth), ("y",), wanted), resamples=50, seed=0)
+
+    one = scored([3.0], [3.5])
+    assert one.macro_rmse == one.targets["y"].mae == Interval(0.5, None, None)
+    assert one.macro_r2 == one.macro_spearman == Interval(None, None, None)
+    assert in_units(one.macro_rmse) == "0.500"
+    assert scored([1, 2], [1, 2]).macro_spearman == Interval(1.0, -1.0, 1.0)
+    assert scored([1, 2, 3, 4], [1, 2, 3, 4]).macro_spearman.low < 0
+    ten = scored(range(10), range(10)).macro_spearman
+    # one change of neighbours: 1 - 12 / 990 = .98788, whose z is 2.551; less 1.96 sqrt(1.48795 / 7) = .904
+    assert ten == Interval(1.0, pytest.approx(np.tanh(2.551 - 0.904), abs=2e-4), 1.0)
+    assert scored(range(10), range(10)[::-1]).macro_spearman.high == pytest.approx(-ten.low)
+
+
 def test_quality_is_what_the_metrics_say():
     test_set, values = example()
     found = score_values(values, test_set, resamples=50, seed=0)
@@ -255,6 +284,17 @@ def test_what_does_not_fit_a_regression_is_refused():
     values[270, 1] = np.inf
     with pytest.raises(InvalidInputError, match=r"student: predict_values gave inf for row 270, label number 1"):
         measure_quality(candidate(Fixed(values)), test_set, resamples=5, seed=0)
+
+
+@pytest.mark.parametrize("bad", [2, -1, 127, -128])
+def test_a_label_is_0_or_1(bad):
+    targets = np.zeros((400, 2), np.int8)
+    targets[7] = 1
+    targets[300, 1] = bad
+    with pytest.raises(InvalidInputError, match=f"row 300 has {bad} for price; 0 or 1 was expected"):
+        LabelledTexts(("",) * 400, TARGETS, targets)
+    assert len(LabelledTexts((), TARGETS, targets[:0])) == 0
+    assert not LabelledTexts(("",) * 7, TARGETS, targets[:7].astype(bool)).is_regression
 
 
 def test_truth_must_be_finite():

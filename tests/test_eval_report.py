@@ -4,6 +4,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from hypothesis import example as given_example
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from eval import Candidate, Footprint, Interval, LabelledTexts, Report, dump_report, load_report, measure_quality
 from eval.errors import InvalidInputError
@@ -15,6 +19,7 @@ from eval.plain import dump, read
 from eval.report.comparison import headline_setting, interval_text, significant
 from eval.report.markdown import comparison_rows, render_markdown
 from eval.report.picture import draw_picture
+from eval.report.table import bold, code, markdown_table, plain
 
 LABELS = ("toxic", "threat", "never|seen")
 SPEEDUP = Interval(4.0, 3.9, 4.2)
@@ -110,8 +115,8 @@ def test_one_row_and_all_zero_predictions():
     found = measure_quality(candidate(np.zeros((1, 2)), (0.5, 0.5), ("a", "b")), one, resamples=5, seed=0)
     assert (found.macro_f1.value, found.macro_f1.low) == (0.0, 0.0)
     assert found.macro_f1.high > 0.8  # one row says next to nothing
-    assert found.macro_roc_auc == Interval(None, None, None)
-    assert found.labels["b"].f1 is None
+    assert found.macro_roc_auc == found.macro_precision == found.micro_precision == Interval(None, None, None)
+    assert (found.labels["a"].precision, found.labels["a"].recall, found.labels["b"].f1) == (None, 0.0, None)
     assert json.loads(json.dumps(dump(found), allow_nan=False)) == dump(found)
 
 
@@ -121,8 +126,8 @@ def test_single_label_decides_by_argmax_and_has_no_thresholds():
     judged = judge(np.array([[0.4, 0.35], [0.3, 0.31]], np.float32), test_set, None, resamples=5, seed=0)
     found = score_quality(judged, test_set, None)
     assert found.macro_f1.value == 1.0
-    assert found.macro_f1_at_half == 0.0
-    assert found.labels["a"].threshold is None
+    assert found.macro_f1_at_half is None
+    assert (found.labels["a"].threshold, found.labels["a"].f1_at_half) == (None, None)
 
 
 def test_a_nan_names_the_candidate_and_the_row_of_the_whole_set():
@@ -301,6 +306,61 @@ def test_many_candidates_at_one_spot_get_names_that_do_not_overlap(alike):
         draw_picture(replace(crowd, candidates=same, teacher_id=None))
     assert len(boxes) == 10
     assert not any(one.overlaps(two) for i, one in enumerate(boxes) for two in boxes[:i])
+
+
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+SIGNS = "ab1 _*`<>&|\\~[]()!#/;:-+=$^\"'."
+written = st.text(st.sampled_from(SIGNS) | st.characters(exclude_categories=["C", "Z"]), max_size=20)
+
+
+def shown(markdown):
+    """What a reader sees of each piece of inline text, nothing of which may be marked up."""
+    for token in MARKDOWN.parse(markdown):
+        if token.type == "inline":
+            assert {child.type for child in token.children} <= {"text"}, markdown
+            yield "".join(child.content for child in token.children)
+
+
+@given(written, written)
+@given_example("<unk>", "<b>bold</b>")
+@given_example("__init__", "a\\|b")
+@given_example("end\\", "`code` &amp; [a](b) ~~no~~ C #")
+@given_example("severe_toxic", "size_mb <= 100 & more")
+def test_names_show_in_markdown_as_they_were_written(one, two):
+    flat = [" ".join(text.split()) for text in (one, two)]
+    assert list(shown(markdown_table((one, "h"), [(two, "x"), ("y", one)]))) == [
+        flat[0],
+        "h",
+        flat[1],
+        "x",
+        "y",
+        flat[0],
+    ]
+    assert list(shown(f"# x {plain(one)}")) == [f"x {flat[0]}".strip()]
+    assert list(shown(f"> **Note:** {plain(one)}".replace("**", ""))) == [f"Note: {flat[0]}".strip()]
+
+
+def test_names_are_escaped_only_where_they_must_be():
+    assert plain("label_f1 <= teacher - 0.1 & more") == "label_f1 <= teacher - 0.1 & more"
+    assert bold("a*b") == "**a\\*b**"
+    assert plain(bold("a")) == "**a**"
+
+
+@given(written.filter(str.strip))
+def test_code_holds_whatever_signs(text):
+    (line,) = [token for token in MARKDOWN.parse(f"x {code(text)} y") if token.type == "inline"]
+    assert [(child.type, child.content) for child in line.children] == [
+        ("text", "x "), ("code_inline", " ".join(text.split())), ("text", " y"),
+    ]  # fmt: skip
+
+
+def test_a_report_of_odd_names_has_them_all_in_its_markdown():
+    odd = report(ids=("<unk>", "__init__", "a\\|b"), name="<b>", teacher_id="<unk>", notes=("*a* `note`",))
+    texts = [token for token in MARKDOWN.parse(render_markdown(odd, None)) if token.type == "inline"]
+    kinds = {child.type for token in texts for child in token.children}
+    assert "html_inline" not in kinds
+    seen = ["".join(child.content for child in token.children) for token in texts]
+    assert {"<unk>", "__init__", "a\\|b", "<b>", "Note: *a* `note`"} <= set(seen)
 
 
 def test_measurement_json_is_flat_and_exact():

@@ -15,7 +15,7 @@ from compress.errors import RecipeError
 from compress.recipe.load import load_recipe
 from compress.recipe.recipe import Recipe
 from eval.errors import GoalError
-from eval.goals.goal import METRICS, EachLabel, Goal, Metric, OneLabel, TimedAt
+from eval.goals.goal import METRICS, EachLabel, Goal, Metric, OneLabel, TimedAt, is_share
 from eval.goals.text import parse_goal
 from eval.intervals.differences import Differences
 from eval.measurement import SetQuality
@@ -35,6 +35,9 @@ EXAMPLES = (
     "speedup[cpu, batch 1] >= 20",
     "macro_rmse <= 0.5",
     "macro_r2 >= -0.1",
+    "macro_f1 >= 0",
+    "micro_recall >= 1",
+    "macro_mae <= 0",
     "micro_f1 >= student-int8",
     'label_f1["*"] >= 0.5',
     'label_f1["a]b""c"] >= 0.5',
@@ -60,7 +63,8 @@ def test_what_a_text_says() -> None:
 
 _names = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,9}", fullmatch=True)
 _free = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
-_bounds = st.floats(allow_nan=False, allow_infinity=False).map(lambda number: number or 0.0)
+_shares = st.floats(-1, 1).map(lambda number: number or 0.0)
+_amounts = st.floats(0, exclude_min=True, allow_infinity=False)
 _timed = st.builds(
     TimedAt,
     st.sampled_from([None, "cpu", "cuda"]),
@@ -80,7 +84,10 @@ def goals(draw: st.DrawFn) -> Goal:
     reference = draw(st.none() | _names) if metric.paired else None
     named = st.none() | _free.map(str.strip).filter(lambda name: name != "")
     test_set = draw(named) if metric.kind not in {"size", "time"} else None
-    return Goal(metric, at, metric.relation, draw(_bounds), reference, test_set)
+    bound = draw(_shares) if is_share(metric.name) else draw(_amounts)
+    if metric.kind in {"average", "label"} and reference is None:
+        bound = abs(bound)
+    return Goal(metric, at, metric.relation, bound, reference, test_set)
 
 
 @given(goals())
@@ -114,6 +121,22 @@ def test_any_text_is_a_goal_or_is_told_where_it_is_none(text: str) -> None:
         ("macro_f1 >= teacher-0.01", "leave a blank on both sides of the sign: teacher - 0.01"),
         ("macro_f1 >= teacher- 0.01", "at '0.01', character 22: this is left over"),
         ("macro_f1 >= teacher - x", "at 'x', character 23: after the sign comes a number"),
+        ("macro_f1 >= teacher − 0.01", "at '− 0.01', character 21: − (U+2212) is no minus of a goal; write -"),
+        ("macro_f1 >= teacher–0.01", "at '–0.01', character 20: – (U+2013) is no minus of a goal; write -"),
+        ("macro_r2 >= −0.1", "at '−0.1', character 13: − (U+2212) is no minus of a goal; write -"),
+        ("macro_f1 ≥ 0.5", "at '≥ 0.5', character 10: ≥ is no comparison of a goal; write >="),
+        ("size_mb ≤ 5", "at '≤ 5', character 9: ≤ is no comparison of a goal; write <="),
+        ("macro_f1 >= 98", "at '98', character 13: macro_f1 is a share from 0 to 1; 98 % is 0.98"),
+        ("accuracy >= 1.5 on news", "at '1.5 on news', character 13: accuracy is a share from 0 to 1; 1.5 % is 0.015"),
+        ("label_recall[*] >= -0.1", "character 20: label_recall is a share from 0 to 1"),
+        (
+            "label_f1[threat] >= teacher - 3",
+            "at '3', character 31: label_f1 is a share from 0 to 1, and so are differences of it; 3 % is 0.03",
+        ),
+        ("macro_r2 >= 1.1", "macro_r2 is 1 at most"),
+        ("size_mb <= -1", "at '-1', character 12: size_mb is always above 0"),
+        ("speedup[cpu] >= 0", "speedup is always above 0"),
+        ("macro_rmse <= -0.5", "macro_rmse is never below 0"),
         ("macro_f1 >= 90%", "90% is neither a number nor a model's id"),
         ("macro_f1 >= 1e999", "1e999 is too large a number"),
         ("macro_f1 >= 0.5 of it", "at 'of it', character 17: this is left over; after the bound only `on TESTSET`"),
@@ -319,5 +342,6 @@ def test_metrics_are_of_a_task(tmp_path: Path, task: str, goal: str, said: str |
 
 
 def test_numbers_are_written_so_that_they_are_read_as_themselves() -> None:
-    for number in (1e22, 5e-324, 0.1 + 0.2, -math.pi, 123456789012345680.0):
-        assert parse_goal(str(Goal(METRICS["macro_r2"], None, ">=", number))).bound == number
+    for number in (1e22, 5e-324, 0.1 + 0.2, 123456789012345680.0):
+        assert parse_goal(str(Goal(METRICS["size_mb"], None, "<=", number))).bound == number
+    assert parse_goal(str(Goal(METRICS["macro_r2"], None, ">=", -math.pi))).bound == -math.pi

@@ -1,5 +1,6 @@
 """What measurements depend on, that damaged ones are taken again, and what is said of pruning and of the GPU."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,20 +8,28 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
+from reports import timed
 
 from compress import measure
 from compress.artifact import Artifact, open_artifact
 from compress.context import silent
 from compress.data import labelled_digest
-from compress.judge import evaluate_artifacts
+from compress.judge import Judged, evaluate_artifacts
 from compress.measure import Measured, latency, quality
 from compress.measure.rounds import Setting, Times, _against_parents
 from compress.recipe.recipe import Evaluate
-from eval.contract import LabelledTexts
+from eval.contract import Interval, LabelledTexts
 from eval.latency.rounds import LatencySamples
+from eval.report.gains import stage_gains
+from eval.report.report import load_report
 
 SMALL = Evaluate(rounds=5, max_seconds=1, resamples=100, batch_sizes=(2, 1), threads=(1,))
 GPU = {"gpu": "NVIDIA H100", "gpu_driver": "550.54.15", "cuda_visible_devices": "0"}
+PARENTS = {
+    "student": "teacher", "pruned": "student", "student-onnx": "student", "student-fp16": "student-onnx",
+    "student-int8": "student-onnx",
+}  # fmt: skip
 Taken = Callable[..., set[str]]
 
 
@@ -38,9 +47,9 @@ def taken(artifacts: dict[str, Artifact], comment_splits: Any, tmp_path: Path) -
         before = set(folder.glob("*"))
         tests: dict[str, LabelledTexts] = comment_splits.tests
         digests = {name: labelled_digest(rows) for name, rows in tests.items()}
-        given = {"artifacts": artifacts, "config": SMALL, "pruned": {}} | changes
+        given = {"artifacts": artifacts, "config": SMALL, "parents": {}} | changes
         measure.measure(
-            given["artifacts"], tests, digests, given["config"], None, 13, tmp_path, silent, given["pruned"]
+            given["artifacts"], tests, digests, given["config"], None, 13, tmp_path, silent, given["parents"]
         )
         return {path.name.split("-")[0] for path in set(folder.glob("*")) - before}
 
@@ -112,6 +121,13 @@ def test_without_a_gpu_it_says_who_sees_none(
     assert measured.notes == (("torch sees no CUDA device: nothing was measured on a GPU",) if asked == "auto" else ())
 
 
+@pytest.mark.parametrize("key", ["price_per_hour", "max_seconds"])
+@pytest.mark.parametrize("value", [math.inf, math.nan, -math.inf, 0.0])
+def test_a_price_or_time_that_is_no_number_is_refused_before_anything_is_measured(key: str, value: float) -> None:
+    with pytest.raises(ValidationError, match=key):
+        Evaluate(**{key: value})
+
+
 # ---------------------------------------------------------------------------------------------------- pruning
 
 
@@ -119,10 +135,32 @@ def test_speed_against_the_parent_is_paired_by_round() -> None:
     """Rounds that are slow for both: the ratio stays 2 in each."""
     seconds = np.array([[1.0, 0.5, 9], [10.0, 5.0, 9], [2.0, 1.0, 9]])
     samples = LatencySamples(("student", "pruned", "tfidf"), ("a", "b", "c"), "cpu", 1, 1, seconds)
-    found = _against_parents(samples, {"pruned": "student", "gone": "student"}, Setting("cpu", 1))
-    assert set(found) == {"pruned"}
-    speed = found["pruned"].speed
-    assert (found["pruned"].parent, speed.value, speed.low, speed.high) == ("student", 2, 2, 2)
+    found = _against_parents(samples, {"pruned": "student", "gone": "student", "tfidf": "gone"})
+    assert found == {"pruned": Interval(2, 2, 2)}
+
+
+def test_every_stage_of_a_run_is_held_against_the_one_it_began_with(tiny_run: Path) -> None:
+    """In quality and in speed, with intervals, whatever its type."""
+    report = load_report(tiny_run / "report.json")
+    gains = {gain.stage: gain for gain in stage_gains(report)}
+    assert {name: gain.parent for name, gain in gains.items()} == PARENTS
+    for name, gain in gains.items():
+        assert gain.speed is not None
+        assert None not in (gain.speed.low, gain.speed.high, gain.quality.low, gain.quality.high), name
+    timed = {it.id: [row.speedup_vs_parent is not None for row in it.latency] for it in report.candidates}
+    assert timed == {name: [name in PARENTS] * len(rows) for name, rows in timed.items()}
+    assert "## What each stage cut, and what it gave" in (tiny_run / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_pruned_models_speed_is_told_of_the_fewest_threads_and_texts() -> None:
+    rows = [
+        replace(timed(1.0, threads=threads, batch_size=size), speedup_vs_parent=Interval(threads, size, size))
+        for threads, size in ((2, 1), (1, 32), (1, 8))
+    ]
+    (note,) = latency.pruning_notes({"pruned": 0.5}, {"pruned": "student"}, {"pruned": rows})
+    assert "it runs at 1.00x (8.00–8.00) the speed of student" in note
+    assert note.endswith("(cpu, 1 thread, batch 8)")
+    assert not list(latency.pruning_notes({"pruned": 0.5}, {}, {"pruned": [timed(1.0)]}))
 
 
 def test_the_notes_say_what_pruning_did_to_the_speed(tiny_run: Path, comment_splits: Any, tmp_path: Path) -> None:
@@ -133,7 +171,7 @@ def test_the_notes_say_what_pruning_did_to_the_speed(tiny_run: Path, comment_spl
         digests = dict.fromkeys(tests, "")
         config = SMALL.model_copy(update={"devices": "cpu"})
         return measure.measure(
-            artifacts, tests, digests, config, None, 13, tmp_path, silent, pruned={"pruned": "student"}
+            artifacts, tests, digests, config, None, 13, tmp_path, silent, parents={"pruned": "student"}
         )
 
     measured = taken()
@@ -151,11 +189,8 @@ def test_a_run_reports_it(tiny_run: Path) -> None:
 # ---------------------------------------------------------------------------------------------------- evaluate
 
 
-def test_evaluate_sees_that_labels_in_another_file_changed(
-    tiny_run: Path, comment_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_evaluate_sees_that_labels_in_another_file_changed(tiny_run: Path, comment_files: Path, tmp_path: Path) -> None:
     """test.csv holds the texts, test_labels.csv the labels: the first one's sha256 says nothing of the second."""
-    monkeypatch.setattr("compress.judge.Evaluate", lambda: SMALL)
     rows = [line.split(",") for line in (comment_files / "test.csv").read_text().splitlines()]
     (tmp_path / "test.csv").write_text("".join(f"{row[0]},{row[1]}\n" for row in rows))
     labels = tmp_path / "test_labels.csv"
@@ -163,7 +198,8 @@ def test_evaluate_sees_that_labels_in_another_file_changed(
     folder = tiny_run / "artifacts" / "tfidf"
 
     def support() -> int:
-        report = evaluate_artifacts([folder], None, tmp_path / "test.csv", tmp_path / "cache", silent)
+        judged = Judged(tmp_path / "test.csv")
+        report = evaluate_artifacts([folder], None, judged, SMALL, tmp_path / "cache", silent)
         return report.candidates[0].quality_by_set["test"].labels["threat"].support
 
     before = support()

@@ -247,6 +247,7 @@ def test_manifests_from_before_pretrained_are_read(tiny_run: Path) -> None:
     [
         ("all_threads", lambda: 99),
         ("VERSION", 99),
+        ("METHOD", 99),
         ("SCHEMA_VERSION", 99),
         ("__version__", "99"),
         ("environment", lambda: {"gpu": "another"}),

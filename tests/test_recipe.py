@@ -371,6 +371,75 @@ def test_any_text_is_parsed_or_told(text: str) -> None:
         assert isinstance(parse(text, "text").data, dict)
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("thresholds=f2", "must be max_f1, {f_beta: N} or {precision: P}, one of them (found 'f2')"),
+        ("thresholds={recall: 0.9}", "must be max_f1, {f_beta: N} or {precision: P}, one of them (found {recall: 0.9}"),
+        ("thresholds={f_beta: 2, precision: 0.9}", "one of them (found {f_beta: 2, precision: 0.9})"),
+        ("thresholds={f_beta: 0}", "--set thresholds.f_beta: input should be greater than 0"),
+        ("evaluate.threads=[0]", "--set evaluate.threads.0: must be a whole number from 1 up, or all (found 0)"),
+        ("evaluate.threads=[true]", "must be a whole number from 1 up, or all (found True)"),
+        ("evaluate.batch_sizes=[0]", "--set evaluate.batch_sizes.0: input should be greater"),
+        ("evaluate.batch_sizes=[]", "--set evaluate.batch_sizes: holds nothing; name at least one"),
+        ("stages.student.student={encoder: x, layers: 3}", "must be a shape ({layers: N, width: N, heads: N, ...}) or"),
+        ("stages.student.student=x", "--set stages.student.student: must be a shape"),
+        ("task.values=3", "must be from_0, from_1 or a mapping"),
+        ("data={train: {path: x}, test: a.csv}", "--set data.train: must be a file's name, {hub: ID, split: NAME} or"),
+        ("data={train: {hub: x, builtin: comments}, test: a}", "one of them (found {hub: x, builtin: comments})"),
+        ("goals=[macro_f2 >= 0.5]", "goals.0: macro_f2 is no metric of a multi_label task; did you mean macro_f1?"),
+        ("goals=[f1 >= 0.5]", "f1 is no metric of a multi_label task; did you mean macro_f1?"),
+        ("goals=[latency <= 5]", "latency is no metric of a multi_label task; metrics: macro_f1, micro_f1, "),
+        ("goals=[p95_ms[cpu] <= 5]", 'inside [...] a goal with brackets stands in quotes: ["p95_ms[cpu] <= 15"]'),
+    ],
+)
+def test_a_mistake_is_told_once_and_in_the_projects_words(tmp_path: Path, override: str, said: str) -> None:
+    (found,) = problems(tmp_path, RECIPE, override)
+    assert said in found
+    assert found.startswith("--set ")
+    assert found.count("macro_f1") <= 1
+
+
+def test_what_set_filled_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, RECIPE, "task.labels=[a, a]")
+    assert found == "line 4 with --set task.labels: task: labels: a name occurs twice"
+    found, other = problems(tmp_path, changed("epochs: 2", "epochs: -2"), "stages.student.hardness=3")
+    assert found.startswith("--set stages.student.hardness: input should be less than or equal to 1 (found 3)")
+    assert other.startswith("line 11: stages.teacher.epochs: ")
+
+
+def test_a_regression_is_offered_its_own_metrics(tmp_path: Path) -> None:
+    text = changed("type: multi_label", "type: regression").replace("[toxic, threat]", "[stars]")
+    (found,) = problems(tmp_path, text, "goals=[macro_r >= 0.5]")
+    assert found == "--set goals.0: macro_r is no metric of a regression task; did you mean macro_r2?"
+    (found,) = problems(tmp_path, text, "goals=[mystery >= 0.5]")
+    assert found.endswith("metrics: macro_r2, macro_spearman, macro_rmse, macro_mae, size_mb, size_gzip_mb, "
+                          "parameters, p50_ms, p95_ms, speedup")  # fmt: skip
+
+
+def test_a_bare_goal_with_brackets_in_a_list_says_quote_it(tmp_path: Path) -> None:
+    text = f"{RECIPE}goals: [macro_f1 >= 0.5,\n  p95_ms[cpu, batch 1] <= 15]\n"
+    (found,) = problems(tmp_path, text)
+    assert found.startswith("line 21: not valid YAML: expected ',' or ']'")
+    assert found.endswith('; inside [...] a goal with brackets stands in quotes: ["p95_ms[cpu] <= 15"]')
+    (found,) = problems(tmp_path, f"{RECIPE}goals: [macro_f1: 1: 2]\n")
+    assert "in quotes" not in found
+
+
+def test_the_generators_test_sets_are_known(tmp_path: Path) -> None:
+    text = changed('{dir: "${comments}"}', "{builtin: comments}")
+    (found,) = problems(tmp_path, f"{text}goals: [macro_f1 >= 0.5 on news]\n")
+    assert found == "line 20: goals.0: there is no test set news; test sets: test"
+    assert load(tmp_path, f"{text}goals: [macro_f1 >= 0.5 on test]\n").goals
+
+
+def test_where_a_recipe_stands_is_no_part_of_it(tmp_path: Path) -> None:
+    recipe = load(tmp_path, f"{RECIPE}goals: [macro_f1 >= 0.50]\n")
+    assert recipe.written.file == str(tmp_path / "recipe.yaml")
+    assert recipe.written.goals == {"macro_f1 >= 0.5": "line 20: goals.0"}
+    assert Recipe.model_validate(recipe.model_dump(mode="json", by_alias=True)) == recipe
+
+
 def test_a_mistake_hides_no_other_in_the_same_stage(tmp_path: Path) -> None:
     """The unknown key, the heads that do not divide the width, and what cannot follow what: all in one pass."""
     text = """version: 1

@@ -585,7 +585,7 @@ def test_predictions_of_any_size_keep_seven_digits_and_what_is_no_number_is_not_
     rows = [Row("text", str(number)) for number in range(3)]
     for suffix in ("csv", "jsonl"):
         with open_results(tmp_path / f"out.{suffix}", ("stars",), True, kinds=PREDICTED) as out:
-            assert score_rows(predictor(1 / 3, -1.5e9, 2e-9), rows, out) == 3
+            assert score_rows(predictor(1 / 3, -1.5e9, 2e-9), rows, out).rows == 3
     assert (tmp_path / "out.csv").read_text() == "id,stars_prediction\n0,0.3333333\n1,-1.5e+09\n2,2e-09\n"
     read = [json.loads(line)["stars_prediction"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert read == [0.3333333, -1.5e9, 2e-9]

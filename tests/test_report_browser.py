@@ -64,6 +64,11 @@ def opened(browser, address):
     return open_
 
 
+def settled(page):
+    """Scrolling is told of with the next frame."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def names(page):
     return page.locator("#comparison tbody th").all_inner_texts()
 
@@ -102,6 +107,8 @@ def test_hover_and_focus_show_what_a_mark_is(opened):
     with opened() as page:
         tip, marks = page.locator("#tip"), page.locator("#comparison .mark")
         assert tip.is_hidden()
+        marks.nth(1).scroll_into_view_if_needed()
+        settled(page)
         marks.nth(1).hover()
         assert tip.inner_text().startswith("tfidf: macro F1 0.")
         page.mouse.move(0, 0)
@@ -118,6 +125,61 @@ def test_hover_and_focus_show_what_a_mark_is(opened):
         assert box["x"] + box["width"] <= 1280
         page.keyboard.press("Escape")
         assert tip.is_hidden()
+
+
+def off_the_focus(page):
+    """How far the name is from the mark that has the focus, in pixels, or None where it is hidden."""
+    return page.evaluate(
+        """() => {
+          const tip = document.getElementById("tip"), at = document.activeElement.getBoundingClientRect();
+          const own = tip.getBoundingClientRect();
+          const up = Math.max(0, at.top - own.bottom, own.top - at.bottom);
+          return tip.hidden ? null : Math.max(up, at.left - own.right, own.left - at.right);
+        }"""
+    )
+
+
+@pytest.mark.parametrize("width", [420, 1280])
+def test_by_keyboard_a_mark_far_below_is_named_where_it_then_is(opened, width):
+    """The focus scrolls the page to the mark, and a wide plot to its side; that must not take the name away."""
+    with opened(width) as page:
+        page.evaluate("scrollTo(0, 0)")
+        for _ in range(80):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.matches('#labels .mark')"):
+                break
+        settled(page)
+        assert page.evaluate("scrollY") > 900
+        assert page.locator("#tip").inner_text().startswith("teacher, toxic: F1 ")
+        assert off_the_focus(page) < 10
+        for _ in range(3):
+            page.keyboard.press("ArrowLeft")
+            settled(page)
+            assert off_the_focus(page) < 10
+        page.evaluate("scrollBy(0, -40)")
+        settled(page)
+        assert off_the_focus(page) < 10
+        page.evaluate("document.activeElement.closest('.drawn').scrollBy(-30, 0)")
+        settled(page)
+        assert off_the_focus(page) < 10
+        page.evaluate("scrollTo(0, 0)")
+        settled(page)
+        assert off_the_focus(page) is None  # the mark is out of sight
+        page.keyboard.press("Escape")
+        page.evaluate("document.activeElement.scrollIntoView()")
+        settled(page)
+        assert off_the_focus(page) is None  # sent away
+
+
+def test_a_name_that_the_pointer_brought_goes_when_the_page_scrolls(opened):
+    with opened() as page:
+        mark = page.locator("#comparison .mark").nth(1)
+        mark.scroll_into_view_if_needed()
+        settled(page)
+        mark.hover()
+        assert page.locator("#tip").is_visible()
+        page.mouse.wheel(0, 500)
+        page.locator("#tip").wait_for(state="hidden")
 
 
 def test_each_drawing_has_one_stop_for_the_tab_key(opened):
@@ -205,7 +267,46 @@ def test_on_paper_it_is_light_unfolded_and_veiled_texts_are_left_out(opened):
         assert page.locator("details:not([open])").count() == 0
         assert page.locator(".veil span").first.is_hidden()
         assert page.locator("#reveal").is_hidden()
+        sizes = [
+            page.locator(part).first.evaluate("element => parseFloat(getComputedStyle(element).fontSize)")
+            for part in ("#comparison .hint", "#comparison table", "body")
+        ]
+        assert sizes[0] <= sizes[1] < sizes[2]
+        assert page.locator(".swatch").first.evaluate("it => getComputedStyle(it).printColorAdjust") == "exact"
         assert len(page.pdf()) > 10_000
+
+
+def test_after_printing_what_was_folded_is_folded_again(opened):
+    with opened() as page:
+        recipe = page.locator("details").filter(has_text="The recipe")
+        recipe.locator("summary").click()
+        before = page.locator("details[open]").count()
+        for event in ("beforeprint", "afterprint"):
+            page.evaluate(f"dispatchEvent(new Event('{event}'))")
+            count = page.locator("details[open]").count()
+            assert count == (page.locator("details").count() if event == "beforeprint" else before == 1)
+        assert recipe.get_attribute("open") is not None
+
+
+@pytest.mark.parametrize("pressed", ["teacher", "student", "student-int8", None])
+def test_on_paper_the_legend_names_what_is_shown(opened, pressed):
+    with opened() as page:
+        legend = page.locator("#labels .legend")
+        if pressed:
+            legend.get_by_role("button", name=pressed, exact=True).click()
+        page.emulate_media(media="print")
+        seen = [it.inner_text() for it in legend.locator("button").all() if it.is_visible()]
+        assert seen == ([pressed] if pressed else ["teacher", "tfidf", "student", "student-int8"])
+
+
+def test_sorting_labels_leaves_the_averages_below(opened):
+    with opened() as page:
+        table = page.locator("#labels table").first
+        foot = table.locator("tfoot th").all_inner_texts()
+        for _ in range(2):
+            table.locator("thead button").nth(2).click()
+            assert table.locator("tfoot th").all_inner_texts() == foot
+            assert table.locator("tr").last.inner_text().startswith("macro average precision")
 
 
 def test_the_contents_lead_to_every_section(opened):

@@ -1,11 +1,32 @@
 """What the terminal shows of a table that is wider than it."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.progress import Progress
 
-from compress.screen import packed
+from compress.screen import Screen, packed
 
 WORDS = st.text("abc", min_size=1, max_size=12)
+
+
+def test_without_a_terminal_a_line_every_half_minute_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 100.0
+    with Progress(disable=True) as bars:
+        shown = Screen(bars, clock=lambda: now)
+        shown("stage teacher", 0, 2)
+        for step in range(1, 100):
+            now += 1
+            shown("teacher: training steps", step, 1200)
+        shown("stage student", 1, 2)
+    assert capsys.readouterr().err.splitlines() == [
+        "[1/2] stage teacher",
+        "      teacher: training steps",
+        "      teacher: training steps: 31 of 1,200",
+        "      teacher: training steps: 61 of 1,200",
+        "      teacher: training steps: 91 of 1,200",
+        "[2/2] stage student",
+    ]
 
 
 def test_columns_go_on_in_a_second_table_beside_the_first_column() -> None:

@@ -39,6 +39,8 @@ def test_the_report_says_how_far_seeds_lie_apart(twice: tuple[Path, Any]) -> Non
     assert spread["values"][0] == by_id["student"]
     assert spread["mean"] == pytest.approx(sum(spread["values"]) / 2)
     assert "student.seed14" not in by_id
+    card = (out / "artifacts" / "student.seed14" / "README.md").read_text()
+    assert f"| macro F1 | {spread['values'][1]:.3f} | {spread['mean']:.3f} ± " in card
     assert f"student, trained with seeds 13, 14: macro F1 {spread['mean']:.3f} ± " in ended.out
     assert "## Seeds" in (out / "report.md").read_text()
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from compress.data import Row, open_results, open_rows
 from compress.errors import DataError
 from compress.runtime.base import LogitsPredictor
-from compress.scoring import score_rows
+from compress.scoring import Scored, score_rows
 
 TEXTS = st.lists(st.tuples(st.text(st.characters(codec="utf-8"), max_size=60), st.text("abc,\"'\n\r\t ", max_size=12)))
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -253,13 +253,35 @@ def test_scoring_a_long_file_takes_no_more_memory_than_a_short_one(tmp_path: Pat
         file.writelines(f"{i},{'some words ' * 10}\n" for i in range(LONG))
     tracemalloc.start()
     with open_rows(path, ("text",), "") as rows, open_results(scored, LABELS, rows.has_id, source=path) as out:
-        assert score_rows(cast("LogitsPredictor", _Halves()), rows, out) == LONG
+        assert score_rows(cast("LogitsPredictor", _Halves()), rows, out).rows == LONG
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1_000_000  # the input has 7 MB, the output 2
     with scored.open() as file:
         *_, last = file
     assert last == f"{LONG - 1},0.500000,1,0.500000,0\n"
+
+
+def test_rows_without_a_text_are_counted_with_the_line_of_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    cells = ['"some"', "null", '"more"', "NaN", '" "', *['"text"'] * 300, '""']  # over more than one chunk
+    path.write_text("".join(f'{{"text": {cell}}}\n' for cell in cells))
+
+    def scored(name: str) -> Scored:
+        with open_rows(path, ("text",), "") as rows, open_results(tmp_path / name, LABELS, False) as out:
+            return score_rows(cast("LogitsPredictor", _Halves()), rows, out)
+
+    assert scored("a.csv") == Scored(306, 4, 2)
+    assert scored("b.csv").note() == "4 rows have no text (first: line 2); scored as empty texts"
+    path.write_text('\n{"text": "a"}\n{"text": NaN}\n')
+    assert scored("c.csv").note() == "1 row has no text (first: line 3); scored as an empty text"
+    path.write_text('{"text": "nan"}\n')
+    assert scored("d.csv").note() is None
+
+
+def test_nan_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": NaN}\n{"text": "nan"}\n{"text": 1.5}\n')
+    assert [row.text for row in read(tmp_path / "a.jsonl")] == ["", "nan", "1.5"]
 
 
 def test_after_an_error_nothing_is_left_and_the_old_output_stays(tmp_path: Path) -> None:

@@ -229,7 +229,7 @@ HEAD = "version: 1\nname: shapes\ndata: {train: a.csv, test: b.csv}\nstages: [{i
         ),
         (
             "{type: multi_label, text: t, labels: [a], label_column: y, values: from_2}",
-            "task.values: 'from_2' is not one of from_0, from_1; did you mean from_",
+            "task.values: must be from_0, from_1 or a mapping of what the cells hold to labels (found 'from_2')",
         ),
         (
             "{type: multi_label, text: t, labels: [a], label_column: y, values: {1: b}}",

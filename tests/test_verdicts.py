@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.contract import Footprint, Interval
+from eval.goals.evidence import Evidence
 from eval.goals.text import parse_goal
-from eval.goals.verdicts import Evidence, Verdict, closest_miss, judge_goal
+from eval.goals.verdicts import Verdict, closest_miss, judge_goal
 from eval.intervals.differences import Differences
 from eval.latency.rounds import LatencyRow
 from eval.measurement import LabelQuality, Measurement, SetDetails, SetQuality
@@ -173,6 +174,48 @@ def test_a_label_without_positives_is_undecided_and_no_number() -> None:
     assert verdict("label_f1[vile] >= teacher - 0.1").reason == "undefined"
 
 
+def test_what_is_undefined_with_positives_there_says_why_and_asks_for_no_more_of_them() -> None:
+    everywhere = replace(LABELS["threat"], roc_auc=None)  # 20 positives of 20 rows
+    silent = replace(LABELS["threat"], precision=None, precision_low=None, precision_high=None)
+    labels = {"always": everywhere, "silent": silent}
+    missing = dict.fromkeys(("macro_roc_auc", "micro_roc_auc", "macro_precision", "micro_precision"), NOTHING)
+    by_set = {"news": quality(rows=20, labels=labels, **missing)}
+    reasons = {
+        "label_roc_auc[always] >= 0.5": "undefined: there are no negatives of always",
+        "label_precision[silent] >= 0.5": "undefined: there are no positive decisions of silent",
+        "macro_roc_auc >= 0.5": "without always, silent: no negatives; undefined: there are no negatives",
+        "micro_roc_auc >= 0.5": "undefined: there are no negatives",
+        "macro_precision >= 0.5": "without silent: no positive decisions; undefined: there are no positive decisions",
+        "micro_precision >= 0.5": "undefined: there are no positive decisions",
+        "label_roc_auc[always] >= teacher": "undefined: there are no negatives of always",
+    }
+    undefined = {"news": SetDetails({"big": replace(differences(), label_roc_auc={"always": NOTHING})})}
+    for goal, reason in reasons.items():
+        found = verdict(goal, quality_by_set=by_set, details_by_set=undefined)
+        assert (found.state, found.more_positives, found.reason) == ("undecided", None, reason)
+    half = {"always": everywhere, "never": LABELS["never"]}
+    mixed = verdict("macro_roc_auc >= 0.5", quality_by_set={"news": quality(rows=20, labels=half, **missing)})
+    assert mixed.reason.endswith("no positives; undefined: no label has both positives and negatives")
+
+
+def test_a_roc_auc_with_few_negatives_is_as_thin_as_one_with_few_positives() -> None:
+    ranked = {"roc_auc": 0.95, "roc_auc_low": 0.9, "roc_auc_high": 0.99}
+    bad, ok = (replace(LABELS["toxic"], support=support, **ranked) for support in (4, 996))
+    two, one = (quality(labels=labels) for labels in ({"ok": ok, "bad": bad}, {"ok": ok}))
+    reasons = {
+        "label_roc_auc[bad] >= 0.5": "only 4 positives of bad, and fewer than 10 decide nothing",
+        "label_roc_auc[ok] >= 0.5": "only 4 negatives of ok, and fewer than 10 decide nothing",
+        "macro_roc_auc >= 0.5": "only 8 minority rows of all labels, and fewer than 10 decide nothing",
+    }
+    for goal, reason in reasons.items():
+        found = verdict(goal, quality_by_set={"news": two})
+        assert (found.state, found.reason.split(";")[0]) == ("undecided", reason)
+        assert (found.more_positives is None) == ("positives" not in reason)
+    assert verdict("macro_roc_auc >= 0.5", quality_by_set={"news": one}).reason.startswith("only 4 negatives")
+    for goal in ("micro_roc_auc >= 0.5", "macro_average_precision >= 0.5", "label_f1[ok] >= 0.5"):
+        assert verdict(goal, quality_by_set={"news": two}).state == "met"
+
+
 def test_other_metrics_of_a_label() -> None:
     assert verdict("label_precision[toxic] >= 0.8").state == "met"
     found = verdict("label_roc_auc[toxic] >= 0.8")  # 0.95, and no interval beside it
@@ -213,10 +256,14 @@ def test_of_an_average_all_positives_count() -> None:
     assert verdict("micro_f1 >= 0.7").reason == ""
 
 
-def test_of_a_time_rounds_count() -> None:
-    found = verdict("speedup[cpu, batch 1, threads 1] >= 15.4")  # 15.3 in 15.1 ... 15.6 of 250: 9 times as many
+def test_of_a_time_rounds_count_and_of_a_speedup_nothing_that_can_be_told() -> None:
+    found = verdict("p95_ms[cpu, batch 1, threads 1] <= 2.1")  # 2.0 in 1.8 ... 2.6 of 250: 36 times as many
     assert (found.state, found.more_positives) == ("undecided", None)
-    assert found.reason == "about 2,000 more rounds would decide"
+    assert found.reason == "about 8,800 more rounds would decide"
+    found = verdict("speedup[cpu, batch 1, threads 1] >= 15.4")  # its interval is over openings of the models
+    assert (found.state, found.more_positives) == ("undecided", None)
+    assert found.reason == "the bound lies within the interval"
+    assert verdict("speedup >= 15.4").reason == "at cpu, batch 1, 1 thread; the bound lies within the interval"
 
 
 @given(
@@ -294,6 +341,20 @@ def test_a_regression_is_judged_by_its_values() -> None:
     assert (found.state, found.more_positives) == ("undecided", None)
     assert found.reason == "about 300 more rows would decide"
     assert verdict("macro_mae <= 1", quality_by_set=by_set).reason == "undefined"
+
+
+@pytest.mark.parametrize(("rows", "state"), [(1, "undecided"), (9, "undecided"), (10, "met")])
+def test_few_rows_of_a_regression_decide_nothing(rows: int, state: str) -> None:
+    narrow = Interval(0.1, None, None) if rows == 1 else Interval(0.1, 0.1, 0.1)
+    numbers = RegressionQuality(rows, *[narrow] * 4, targets=dict[str, TargetQuality]())
+    found = verdict("macro_rmse <= 0.5", quality_by_set={"news": numbers})
+    assert (found.state, found.more_positives) == (state, None)
+    said = {
+        1: "only 1 row, and fewer than 10 decide nothing; about 9 more rows would decide",
+        9: "only 9 rows, and fewer than 10 decide nothing; about 1 more row would decide",
+        10: "",
+    }
+    assert found.reason == said[rows]
 
 
 # ---------------------------------------------------------------------------------------------------- shown

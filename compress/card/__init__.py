@@ -6,10 +6,12 @@ last lines hold a digest of what was written; a card that somebody has edited si
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from compress.artifact import Artifact, sha256_text, write_whole
+from compress.recipe.recipe import Repeat
 from eval.report.report import Report
 
 CARD = "README.md"
@@ -17,22 +19,30 @@ _MARK = "<!-- written by compress, and anew by each run unless it was edited; sh
 _MARKED = re.compile(_MARK.format(digest="([0-9a-f]{64})") + r"\Z")
 
 
-def write_cards(artifacts: Mapping[str, Artifact], report: Report, data_sha256s: Mapping[str, str]) -> None:
+def write_cards(
+    artifacts: Mapping[str, Artifact], report: Report, data_sha256s: Mapping[str, str], repeats: Sequence[Repeat] = ()
+) -> None:
     """A card into the folder of each artifact that the report measured, unless somebody has edited the one there.
 
-    data_sha256s: split -> sha256 of its rows.
+    data_sha256s: split -> sha256 of its rows. repeats: trainings with further seeds, whose artifacts get one too.
     """
-    from compress.card.text import card_text
+    from compress.card.metadata import base_model
+    from compress.card.text import card_text, repeat_text
 
-    for measured in report.candidates:
-        artifact = artifacts[measured.id]
+    follows = {it["id"]: it.get("from") for it in report.recipe.get("stages", ())}
+    follows |= {it.stage.id: follows.get(it.of) for it in repeats}
+    texts = {it.id: partial(card_text, artifacts[it.id], it) for it in report.candidates}
+    texts |= {it.stage.id: partial(repeat_text, artifacts[it.stage.id], it) for it in repeats}
+    for name, text in texts.items():
+        artifact = artifacts[name]
         if not is_edited(artifact.path):
-            write_whole(artifact.path / CARD, marked(card_text(artifact, measured, report, data_sha256s)))
+            written = text(report, data_sha256s, base_model(artifact, artifacts, follows))
+            write_whole(artifact.path / CARD, marked(written))
 
 
-def cards_there(artifacts: Mapping[str, Artifact], report: Report) -> bool:
-    """Whether every measured artifact has a card, whoever wrote it."""
-    return all((artifacts[it.id].path / CARD).is_file() for it in report.candidates)
+def cards_there(artifacts: Mapping[str, Artifact]) -> bool:
+    """Whether every artifact has a card, whoever wrote it."""
+    return all((it.path / CARD).is_file() for it in artifacts.values())
 
 
 def marked(text: str) -> str:

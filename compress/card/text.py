@@ -1,32 +1,28 @@
-"""What a model card says: metadata with the hub's `model-index`, and a page of Markdown. Texts only, no files."""
+"""What a model card says below its metadata: a page of Markdown. Texts only, no files."""
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
 
 from compress.artifact import Artifact
-from eval.contract import Interval
+from compress.card.metadata import AVERAGES, in_words, metadata_text
+from compress.recipe.recipe import Repeat
 from eval.measurement import Measurement, SetQuality
 from eval.report.comparison import average_name, in_units, interval_text, megabytes, number, with_interval
 from eval.report.latency import latency_tables
 from eval.report.report import Report
-from eval.report.table import markdown_table, plain
-from eval.values import RegressionQuality
+from eval.report.seeds import mean_text
+from eval.report.table import code, markdown_table, plain
 
-if TYPE_CHECKING:
-    from huggingface_hub import EvalResult
-
-_AVERAGES = {  # of a classifier: what the hub calls the metric
-    "macro_f1": "f1",
-    "micro_f1": "f1",
-    "macro_roc_auc": "roc_auc",
-    "macro_average_precision": "average_precision",
-}
-_ERRORS = {"macro_r2": "r_squared", "macro_rmse": "rmse", "macro_mae": "mae", "macro_spearman": "spearmanr"}
 _FORMATS = {"torch": "PyTorch weights (safetensors)", "onnx": "ONNX", "tfidf": "TF-IDF with a linear model"}
 _LIMITS = (
     "It was measured on the test sets named above and on no other rows: on texts of another kind, time or language "
     "its quality is unknown. An interval says how far a number may move on other rows of the same kind."
 )
+_TIMES = {
+    "Latency": "Wall clock from text to answer, tokenization included. Speedup is relative to the recipe's teacher.",
+    "Latency by length": "The same on texts that were all cut and joined to so many tokens.",
+    "Cold start": "From the start of a process to its first answer: the median of five, the fastest and the slowest in "
+    "brackets. Memory is the most that the process held.",
+}
 _USE = """\
 With compress, calibrated and decided as it was measured:
 
@@ -64,14 +60,41 @@ const {{ logits }} = await model(await tokenizer(["a text"], {{ padding: true, t
 There `dtype: "fp32"` names the file, `model.onnx`, whatever its precision."""
 
 
-def card_text(artifact: Artifact, measured: Measurement, report: Report, data_sha256s: Mapping[str, str]) -> str:
-    """All of README.md but its mark. data_sha256s: split -> sha256 of its rows."""
-    sections = [
-        f"# {plain(report.name)}: {plain(measured.id)}",
+def card_text(
+    artifact: Artifact,
+    measured: Measurement,
+    report: Report,
+    data_sha256s: Mapping[str, str],
+    base_model: str | None = None,
+) -> str:
+    """All of README.md but its mark. data_sha256s: split -> sha256 of its rows. base_model: hub id, if it has one."""
+    about = [
         _what_it_is(artifact, measured, report),
         *_labels(artifact),
         *_quality(measured, report),
         *_speed(measured),
+    ]
+    return _page(metadata_text(artifact, report, base_model, measured), about, artifact, report, data_sha256s)
+
+
+def repeat_text(
+    artifact: Artifact,
+    repeat: Repeat,
+    report: Report,
+    data_sha256s: Mapping[str, str],
+    base_model: str | None = None,
+) -> str:
+    """The card of one more training of a stage with another seed, of which less is measured; without a model-index."""
+    about = [_what_it_repeats(artifact, repeat, report), *_labels(artifact), *_beside_other_seeds(repeat, report)]
+    return _page(metadata_text(artifact, report, base_model, None), about, artifact, report, data_sha256s)
+
+
+def _page(
+    metadata: str, about: Iterable[str], artifact: Artifact, report: Report, data_sha256s: Mapping[str, str]
+) -> str:
+    sections = [
+        f"# {plain(report.name)}: {plain(artifact.manifest.stage_id)}",
+        *about,
         "## Limits",
         "\n".join(f"- {line}" for line in _limits(artifact, report)),
         "## Use",
@@ -80,75 +103,46 @@ def card_text(artifact: Artifact, measured: Measurement, report: Report, data_sh
         "\n".join(f"- {line}" for line in _origin(artifact, report, data_sha256s)),
     ]
     body = "\n\n".join(sections)
-    return f"---\n{_metadata(artifact, measured, report)}\n---\n\n{body}\n\n"
-
-
-def _metadata(artifact: Artifact, measured: Measurement, report: Report) -> str:
-    from huggingface_hub import ModelCardData
-
-    results = [it for name in measured.quality_by_set for it in _results(measured, name)]
-    library = {"onnx": "onnx", "torch": None, "tfidf": None}[artifact.manifest.format]
-    data = ModelCardData(
-        model_name=f"{report.name}-{measured.id}",
-        pipeline_tag="text-classification",
-        library_name=library,
-        tags=["compress", artifact.manifest.stage_type, artifact.manifest.precision],
-        eval_results=results or None,
-    )
-    return str(data.to_yaml()).rstrip()
-
-
-def _results(measured: Measurement, test_set: str) -> "Iterator[EvalResult]":
-    """An undefined number is no result."""
-    from huggingface_hub import EvalResult
-
-    for name, kind in _metrics(measured.quality_by_set[test_set]).items():
-        found = getattr(measured.quality_by_set[test_set], name)
-        if found.value is not None:
-            yield EvalResult(
-                task_type="text-classification",
-                task_name="Text Classification",
-                dataset_type=test_set,
-                dataset_name=test_set,
-                dataset_split="test",
-                metric_type=kind,
-                metric_name=_in_words(name, found),
-                metric_value=round(found.value, 6),
-            )
-
-
-def _in_words(name: str, found: Interval) -> str:
-    """`macro F1 (95 % interval 0.729 to 0.779)`."""
-    spoken = name.replace("roc_auc", "ROC-AUC").replace("_f1", " F1").replace("_r2", " R²").replace("_", " ")
-    ends = "" if found.low is None or found.high is None else f" (95 % interval {found.low:.4g} to {found.high:.4g})"
-    return spoken + ends
-
-
-def _metrics(quality: SetQuality | RegressionQuality) -> Mapping[str, str]:
-    return _AVERAGES if isinstance(quality, SetQuality) else _ERRORS
+    return f"---\n{metadata}\n---\n\n{body}\n\n"
 
 
 def _what_it_is(artifact: Artifact, measured: Measurement, report: Report) -> str:
     manifest, weighed = artifact.manifest, measured.footprint
-    kind = {"multi_label": "multi-label classifier", "single_label": "classifier", "regression": "regression"}
     made_of = f" from `{'`, `'.join(manifest.parents)}`" if manifest.parents else ""
-    reads = f" It reads {manifest.max_tokens} tokens at once." if manifest.max_tokens else ""
     return (
-        f"A text {kind[manifest.task.type]} in {_FORMATS[manifest.format]}, {manifest.precision}: "
-        f"{weighed.parameters:,} parameters, {megabytes(weighed.size_bytes)} MB, "
+        f"{_kind(artifact)}: {weighed.parameters:,} parameters, {megabytes(weighed.size_bytes)} MB, "
         f"{megabytes(weighed.size_gzip_bytes)} MB gzipped. "
         f"It is stage `{measured.id}` ({manifest.stage_type}){made_of} of the recipe "
-        f"`{plain(report.name)}`, made with compress.{reads}"
+        f"{code(report.name)}, made with compress.{_reads(artifact)}"
     )
+
+
+def _what_it_repeats(artifact: Artifact, repeat: Repeat, report: Report) -> str:
+    return (
+        f"{_kind(artifact)}. It is a repeat of stage `{repeat.of}` ({artifact.manifest.stage_type}) of the recipe "
+        f"{code(report.name)}, made with compress: the same training with seed {repeat.seed}, to see what chance in "
+        f"the training alone moves. No other stage goes on with it.{_reads(artifact)}"
+    )
+
+
+def _kind(artifact: Artifact) -> str:
+    manifest = artifact.manifest
+    kind = {"multi_label": "multi-label classifier", "single_label": "classifier", "regression": "regression"}
+    return f"A text {kind[manifest.task.type]} in {_FORMATS[manifest.format]}, {manifest.precision}"
+
+
+def _reads(artifact: Artifact) -> str:
+    limit = artifact.manifest.max_tokens
+    return f" It reads {limit} tokens at once." if limit else ""
 
 
 def _labels(artifact: Artifact) -> list[str]:
     task = artifact.manifest.task
     if task.type == "regression":
-        return ["## Targets", ", ".join(f"`{plain(label)}`" for label in task.labels)]
+        return ["## Targets", ", ".join(code(label) for label in task.labels)]
     thresholds = artifact.decision().thresholds
     if thresholds is None:
-        listed = ", ".join(f"`{plain(label)}`" for label in task.labels)
+        listed = ", ".join(code(label) for label in task.labels)
         return ["## Labels", f"{listed}; the most probable one is the answer."]
     rows = [[label, number(threshold, 4)] for label, threshold in zip(task.labels, thresholds, strict=True)]
     chosen = "A label is given where its calibrated probability is at least its threshold, chosen on validation rows."
@@ -160,7 +154,7 @@ def _quality(measured: Measurement, report: Report) -> Iterator[str]:
         yield f"## Quality on {plain(test_set)}"
         yield f"{quality.rows} rows; brackets hold 95 % intervals."
         if isinstance(quality, SetQuality):
-            rows = [[average_name(report, name), interval_text(getattr(quality, name))] for name in _AVERAGES]
+            rows = [[average_name(report, name), interval_text(getattr(quality, name))] for name in AVERAGES]
             yield markdown_table(("metric", "value"), rows)
             yield markdown_table(
                 ("label", "positives", "precision", "recall", "F1"),
@@ -185,12 +179,30 @@ def _quality(measured: Measurement, report: Report) -> Iterator[str]:
             )
 
 
-def _speed(measured: Measurement) -> list[str]:
-    tables = [it for it in latency_tables([measured]) if it.title == "Latency"]
-    if not tables:
-        return []
-    read = "Wall clock from text to answer, tokenization included. Speedup is relative to the recipe's teacher."
-    return ["## Latency", read, markdown_table(tables[0].headings, tables[0].rows)]
+def _beside_other_seeds(repeat: Repeat, report: Report) -> Iterator[str]:
+    """What the report has of this training: each metric's value, and how those of all seeds lie."""
+    found = next((it for it in report.seeds if it.stage == repeat.of and repeat.seed in it.seeds), None)
+    if found is None:
+        return
+    place = found.seeds.index(repeat.seed)
+    for test_set, spreads in found.by_set.items():
+        yield f"## Quality on {plain(test_set)}"
+        yield f"Beside it the mean over seeds {', '.join(map(str, found.seeds))}, ± standard deviation."
+        rows = [[_metric(name), number(it.values[place]), mean_text(it)] for name, it in spreads.items()]
+        yield markdown_table(("metric", f"seed {repeat.seed}", "all seeds"), rows)
+
+
+def _metric(name: str) -> str:
+    """`F1 of threat` of label_f1[threat]."""
+    return f"F1 of {name[len('label_f1[') : -1]}" if name.startswith("label_f1[") else in_words(name)
+
+
+def _speed(measured: Measurement) -> Iterator[str]:
+    """Times, and times by length, cold start and memory where they were measured."""
+    for table in latency_tables([measured]):
+        yield f"## {table.title}"
+        yield _TIMES[table.title]
+        yield markdown_table(table.headings, table.rows)
 
 
 def _limits(artifact: Artifact, report: Report) -> Iterator[str]:
@@ -205,7 +217,8 @@ def _limits(artifact: Artifact, report: Report) -> Iterator[str]:
         yield f"Of a text of more than {manifest.max_tokens} tokens {how[manifest.long_text.how]}."
     if manifest.task.type == "multi_label":
         yield "The thresholds fit data in which labels are as frequent as they were in validation."
-    stages = tuple(f"{it.id}: " for it in report.candidates)  # notes on one begin so; its own are in the manifest
+    # notes on a stage or a repeat begin so; its own are in the manifest
+    stages = (*(f"{it.id}: " for it in report.candidates), *(f"{it.stage}.seed" for it in report.seeds))
     yield from (plain(note) for note in (*report.notes, *manifest.notes) if not note.startswith(stages))
 
 

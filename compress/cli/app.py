@@ -18,6 +18,10 @@ app = typer.Typer(
         "Turns a text classifier that is too big and slow into the smallest, fastest one that is still good enough, "
         "with proof.\n\nGive --debug anywhere to see a traceback with an error."
     ),
+    epilog=(
+        "Examples: compress run quickstart (generated data, minutes)\n\n"
+        "compress init reviews.csv, then compress check reviews.yaml, compress run reviews.yaml"
+    ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,7 +47,11 @@ def _options(
 Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's path, or the bare name of a shipped recipe.")]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Overrides a value; list items by id: stages.teacher.epochs=1."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Overrides a value; may be given again; list items by id: stages.teacher.epochs=1.",
+    ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run's folder; by default runs/NAME.")]
 

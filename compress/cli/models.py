@@ -7,30 +7,56 @@ from typing import Annotated
 import typer
 
 from compress.cli.app import app, typed
-from compress.screen import bars, console, show_architectures, show_report
+from compress.cli.timing import Artifacts, BatchSizes, MaxSeconds, Teacher, Threads, asked, numbers, untimed
+from compress.screen import bars, console, show_architectures, show_note, show_report
+
+TextColumn = Annotated[
+    str | None, typer.Option("--text-column", metavar="NAME", help="By default the column the model was trained on.")
+]
 
 
 @app.command(
-    epilog="Example: compress evaluate runs/a/artifacts/student-int8 --data test.csv --teacher runs/a/artifacts/teacher"
+    epilog=(
+        "Examples: compress evaluate runs/a/artifacts/student-int8 --data test.csv --teacher runs/a/artifacts/teacher"
+        "\n\ncompress evaluate A/student --data chat.csv --text-column message --slices language --no-latency"
+    )
 )
 def evaluate(
-    artifacts: Annotated[list[Path], typer.Argument(metavar="ARTIFACT...", help="Artifact folders.")],
+    artifacts: Artifacts,
     data: Annotated[Path, typer.Option("--data", metavar="FILE", help="Labelled rows: csv, tsv, jsonl or parquet.")],
-    teacher: Annotated[
-        Path | None, typer.Option("--teacher", metavar="ARTIFACT", help="What speedups are relative to.")
+    teacher: Teacher = None,
+    text_column: TextColumn = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Of the test set in the report; by default the file's.")
     ] = None,
+    slices: Annotated[
+        str, typer.Option("--slices", metavar="COL,COL", help="Columns by whose values quality is told apart.")
+    ] = "",
+    batch_sizes: BatchSizes = "1,32",
+    threads: Threads = "1,all",
+    max_seconds: MaxSeconds = 60.0,
+    latency: Annotated[bool, typer.Option("--latency/--no-latency", help="Whether anything is timed.")] = True,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Writes report.html, report.json and report.md here.")
     ] = None,
 ) -> None:
     """Judges any artifacts on labelled rows: quality with intervals, size, paired latency."""
     from compress.environment import check_onnxruntime
-    from compress.judge import evaluate_artifacts, write_report
+    from compress.judge import Judged, evaluate_artifacts, write_report
     from compress.run_folder import working_folder
 
+    config = asked(
+        batch_sizes=numbers("--batch-sizes", batch_sizes),
+        threads=numbers("--threads", threads),
+        max_seconds=max_seconds,
+        slices=tuple(column.strip() for column in slices.split(",") if column.strip()),
+    )
+    if not latency:
+        config = untimed(config)
     check_onnxruntime()
     with working_folder(out, "evaluate") as scratch, bars() as progress:
-        report = evaluate_artifacts(artifacts, teacher, data, scratch, progress, typed())
+        judged = Judged(data, (name or "").strip() or None, text_column)
+        report = evaluate_artifacts(artifacts, teacher, judged, config, scratch, progress, typed())
         if out is not None:
             write_report(report, out)
     show_report(report)
@@ -49,10 +75,7 @@ def predict(
         Path | None,
         typer.Option("--output", metavar="FILE", help="CSV, TSV or JSONL by its suffix; by default standard output."),
     ] = None,
-    text_column: Annotated[
-        str | None,
-        typer.Option("--text-column", metavar="NAME", help="By default the column the model was trained on."),
-    ] = None,
+    text_column: TextColumn = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replaces an output file that is already there.")
     ] = False,
@@ -74,9 +97,12 @@ def predict(
         predictor = open_predictor(opened)
         kinds = result_kinds(task)
         with open_results(output, task.labels, rows.has_id, input_, overwrite, kinds) as results:
-            count = score_rows(predictor, rows, results)
+            scored = score_rows(predictor, rows, results)
+    note = scored.note()
+    if note is not None:
+        show_note(note)
     if output is not None:
-        console.print(f"{count} texts scored: {output}", soft_wrap=True)
+        console.print(f"{scored.rows} texts scored: {output}", soft_wrap=True)
 
 
 @app.command(epilog="Example: compress inspect runs/a/artifacts/teacher runs/a/artifacts/student package:NAME/PATH")

@@ -25,8 +25,8 @@ def compare(
 ) -> None:
     """Says of each candidate in both reports what is better or worse beyond noise: quality, size, latency.
 
-    Latency has a verdict only where both were timed on one machine with nothing else to do, against a teacher of the
-    same size.
+    Speed has a verdict only where both were timed on one machine with nothing else to do, against a teacher of the
+    same size, and only where it changed by more than runs of the very same files differ.
     """
     from eval.report.compare import compare_reports
     from eval.report.report import load_report

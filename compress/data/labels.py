@@ -1,6 +1,6 @@
 """Tables -> texts and targets, every cell checked: the rules for what counts as a label."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,3 +193,21 @@ def check_learnable(train: LabelledTexts) -> None:
             f"data.train: no row of {len(train):,} is positive for {', '.join(never)}; add rows that are, "
             "or take the label out of task.labels"
         )
+
+
+def undefined_averages(tests: Mapping[str, LabelledTexts]) -> tuple[str, ...]:
+    """A note for each test set in which some label has no positive: averages leave it out. tests: by name."""
+    notes = []
+    for name, rows in tests.items():
+        counts = zip(rows.labels, rows.targets.sum(axis=0), strict=True)
+        never = [] if rows.is_regression else [label for label, count in counts if count == 0]
+        if len(never) == len(rows.labels):
+            notes.append(f"no label has a positive in {name}: F1 and the like are undefined there")
+        elif never:
+            how_many = f"{len(rows.labels) - len(never)} of {len(rows.labels)} labels"
+            has = "has" if len(never) == 1 else "have"
+            notes.append(
+                f"macro F1 of {name} is over {how_many}, as is every macro average: {_listed(never)} {has} no positive "
+                "there"
+            )
+    return tuple(notes)

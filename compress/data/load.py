@@ -17,6 +17,7 @@ from compress.data.labels import (
     subset,
     targets_of,
     texts_of,
+    undefined_averages,
 )
 from compress.data.layout import FileSource, Layout, Origin, Unscored, file_source, layout_of
 from compress.data.overlap import without_overlap
@@ -44,7 +45,7 @@ def load_splits(data: Data, task: Task, seed: int, slices: tuple[str, ...] = ())
     train, validation, tests, notes = _shared_out(read, layout, data, seed)
     notes = (*notes, *(note for part in read.values() for note in part.notes), *_origin_notes(layout.roles()))
     splits = Splits(train, validation, unlabeled, tests, tuple(dict.fromkeys(notes)))
-    splits = replace(splits, notes=(*splits.notes, *_empty_texts(splits)))
+    splits = replace(splits, notes=(*splits.notes, *_empty_texts(splits), *undefined_averages(splits.tests)))
     splits = without_overlap(splits, drop=data.drop_overlap)
     check_learnable(splits.train)
     return splits
@@ -52,12 +53,18 @@ def load_splits(data: Data, task: Task, seed: int, slices: tuple[str, ...] = ())
 
 def read_labelled(path: Path, task: Task) -> LabelledTexts:
     """The rows of one file with their labels. DataError as for load_splits."""
-    return read_labelled_with_notes(path, task).rows
+    return _file_rows(file_source(path, named_columns(task)), task).rows
 
 
-def read_labelled_with_notes(path: Path, task: Task) -> LabelledFile:
-    """As read_labelled, and what a reader of the figures should know, e.g. how many rows marked -1 were dropped."""
-    return _file_rows(file_source(path, named_columns(task)), task)
+def read_labelled_with_notes(path: Path, task: Task, slices: tuple[str, ...] = ()) -> LabelledFile:
+    """As read_labelled, and what a reader of the figures should know, e.g. how many rows marked -1 were dropped.
+
+    The file stands alone: what is said of it speaks of no recipe. slices: columns that are read as well.
+    """
+    if not path.is_file() and not path.with_name(path.name + ".zip").is_file():
+        what = "is a folder" if path.is_dir() else "no such file"
+        raise DataError(f"{path}: {what}; --data names a file of labelled rows")
+    return _file_rows(file_source(path, named_columns(task)), task, slices, recipe=False)
 
 
 def _shared_out(
@@ -146,12 +153,13 @@ def _texts(origin: Origin, task: Task, seed: int) -> tuple[str, ...]:
             return synthetic.generate(origin.split, seed)[0]
 
 
-def _file_rows(source: FileSource, task: Task, slices: tuple[str, ...] = ()) -> LabelledFile:
+def _file_rows(source: FileSource, task: Task, slices: tuple[str, ...] = (), *, recipe: bool = True) -> LabelledFile:
+    """recipe: whether there is one, whose keys a message may name."""
     if source.labels_path is None:
         wanted = (*task.text, *task.label_columns)
-        table = read_sliced(source.path, wanted, slices, unheaded=task.columns or ())
+        table = read_sliced(source.path, wanted, slices, unheaded=task.columns or (), recipe=recipe)
         return LabelledFile(labelled(table, task, slices))
-    rows, unscored = _joined_by_id(source, task, slices)
+    rows, unscored = _joined_by_id(source, task, slices, recipe=recipe)
     scored = subset(rows, ~unscored)
     if not len(scored):
         raise DataError(f"{source.labels_path}: every row is marked -1 (not scored); there is nothing to judge on")
@@ -163,7 +171,7 @@ def _file_rows(source: FileSource, task: Task, slices: tuple[str, ...] = ()) -> 
 
 
 def _joined_by_id(
-    source: FileSource, task: Task, slices: tuple[str, ...] = ()
+    source: FileSource, task: Task, slices: tuple[str, ...] = (), *, recipe: bool = True
 ) -> tuple[LabelledTexts, NDArray[np.bool_]]:
     """Texts of one file with the labels of the other, in the order of the texts; and (N,) which rows carry -1."""
     if source.labels_path is None:
@@ -173,7 +181,7 @@ def _joined_by_id(
             f"{source.path}: has no column {task.labels[0]!r}; a regression reads its targets from the file with the "
             f"texts, and not from {source.labels_path.name}"
         )
-    texts = read_sliced(source.path, ("id", *task.text), slices)
+    texts = read_sliced(source.path, ("id", *task.text), slices, recipe=recipe)
     labels = read_table(source.labels_path, ("id", *task.label_columns))
     where = _positions(labels)
     _positions(texts)
@@ -184,7 +192,8 @@ def _joined_by_id(
             )
     targets = targets_of(labels, task, unscored=True)[[where[name] for name in texts.columns["id"]]]
     unscored: NDArray[np.bool_] = np.min(targets, axis=1) < 0
-    return LabelledTexts(texts_of(texts, task), task.labels, targets, columns_of_rows(texts, slices)), unscored
+    known = np.maximum(targets, 0)  # of rows that nobody was scored on nobody reads it
+    return LabelledTexts(texts_of(texts, task), task.labels, known, columns_of_rows(texts, slices)), unscored
 
 
 def _positions(table: Table) -> dict[str, int]:

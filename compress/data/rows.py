@@ -5,6 +5,7 @@ The csv module, not pandas: it gives the line an error is on, keeps memory const
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -122,7 +123,7 @@ def _line(number: int, cells: list[str], columns: tuple[str, ...], name: str, th
 
 
 def json_lines(lines: Iterable[str], name: str) -> Iterator[Line]:
-    """One JSON object a line; blank lines are passed over. null is an empty text, true is "true", 1 is "1"."""
+    """One JSON object a line; blank lines are passed over. null and NaN are empty texts, true is "true", 1 is "1"."""
     for number, line in enumerate(lines, start=1):
         if line.strip():
             yield Line(number, _cells(line, f"{name}, line {number}"))
@@ -139,9 +140,14 @@ def _cells(line: str, place: str) -> dict[str, str]:
 
 
 def cell_text(value: object, place: str) -> str:
-    """A single value as text: None is empty, True is "true". DataError on anything that is not one value."""
+    """A single value as text: None is empty, True is "true". DataError on anything that is not one value.
+
+    NaN is empty too: pandas writes it where there is no value.
+    """
     match value:
         case None:
+            return ""
+        case float() if math.isnan(value):
             return ""
         case bool():
             return "true" if value else "false"

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -23,10 +23,14 @@ _NOT_STREAMED = (".parquet", ".zip", ".gz", ".bz2", ".xz", ".zst", ".xlsx", ".js
 
 @dataclass(frozen=True)
 class Row:
-    """One text to classify. id: the cell of the `id` column, None where there is no such column."""
+    """One text to classify. id: the cell of the `id` column, None where there is no such column.
+
+    line: the number, from 1, of the line it starts on.
+    """
 
     text: str
     id: str | None
+    line: int = field(default=0, compare=False)
 
 
 class Rows(Iterator[Row]):
@@ -148,7 +152,8 @@ def _rows(
     """The rows, and whether they have ids."""
     match chosen:
         case "lines":
-            return (Row(line.removesuffix("\n").removesuffix("\r"), None) for line in lines), False
+            texts = enumerate((line.removesuffix("\n").removesuffix("\r") for line in lines), start=1)
+            return (Row(text, None, number) for number, text in texts), False
         case "csv" | "tsv":
             columns, found = delimited(lines, "," if chosen == "csv" else "\t", name, text_columns, unheaded)
             check_columns(text_columns, columns, name, _NO_HEADER)
@@ -174,4 +179,4 @@ def _json_rows(
 
 
 def _row(line: Line, text_columns: tuple[str, ...], join: str) -> Row:
-    return Row(join.join(line.cells[column] for column in text_columns), line.cells.get("id"))
+    return Row(join.join(line.cells[column] for column in text_columns), line.cells.get("id"), line.number)

@@ -14,6 +14,7 @@ from compress.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 _NO_HEADER = "if its first line is no header but a row, name its columns in task.columns"
+_ALONE = "its first line must name the columns; --text-column says which of them holds the texts"
 _ENCRYPTED = 0x1  # the bit of a zip member's flags
 
 
@@ -43,11 +44,15 @@ def kind_of(path: Path) -> str:
 
 
 def read_table(
-    path: Path, wanted: Iterable[str], optional: Iterable[str] = (), unheaded: tuple[str, ...] = ()
+    path: Path,
+    wanted: Iterable[str],
+    optional: Iterable[str] = (),
+    unheaded: tuple[str, ...] = (),
+    remedy: str = _NO_HEADER,
 ) -> Table:
     """The wanted columns of a file, and the optional ones it has. DataError on anything that cannot be read.
 
-    unheaded: the columns of a .csv or .tsv file without a header line.
+    unheaded: the columns of a .csv or .tsv file without a header line. remedy: where such a file lacks a column.
     """
     kind = kind_of(path)
     wanted, optional = tuple(dict.fromkeys(wanted)), tuple(optional)
@@ -58,23 +63,33 @@ def read_table(
         if kind == ".jsonl":
             return _from_rows(str(path), json_lines(lines, str(path)), wanted, optional, named_in_rows=True)
         columns, rows = delimited(lines, "\t" if kind == ".tsv" else ",", str(path), wanted, unheaded)
-        check_columns(wanted, columns, str(path), _NO_HEADER)
+        check_columns(wanted, columns, str(path), remedy)
         return _from_rows(str(path), rows, wanted, tuple(set(optional) & set(columns)), named_in_rows=False)
 
 
-def read_sliced(path: Path, wanted: Iterable[str], slices: tuple[str, ...], unheaded: tuple[str, ...] = ()) -> Table:
+def read_sliced(
+    path: Path,
+    wanted: Iterable[str],
+    slices: tuple[str, ...],
+    unheaded: tuple[str, ...] = (),
+    *,
+    recipe: bool = True,
+) -> Table:
     """As read_table, with the columns of evaluate.slices. DataError where the file lacks one.
 
     They do not tell whether a file has a header, so they are read as optional ones. A .jsonl file, whose rows may leave
-    keys out, lacks a column that is neither in its first row nor filled in any other.
+    keys out, lacks a column that is neither in its first row nor filled in any other. recipe: whether there is one,
+    whose keys a message may name.
     """
     wanted = tuple(wanted)
-    table = read_table(path, wanted, tuple(name for name in slices if name not in wanted), unheaded)
+    others = tuple(name for name in slices if name not in wanted)
+    table = read_table(path, wanted, others, unheaded, _NO_HEADER if recipe else _ALONE)
     blank = kind_of(path) == ".jsonl"
     missing = [name for name in slices if name not in table.columns or (blank and not any(table.columns[name]))]
     if missing:
         headed = not unheaded or not set(missing).isdisjoint(unheaded)  # one that is among them was not in the header
-        check_columns(missing, columns_of(path) if headed else unheaded, f"evaluate.slices: {path}")
+        asked = "evaluate.slices" if recipe else "--slices"
+        check_columns(missing, columns_of(path) if headed else unheaded, f"{asked}: {path}")
     return table
 
 

@@ -9,7 +9,8 @@ from compress.artifact import Artifact
 from compress.context import Progress
 from compress.environment import environment
 from compress.measure.candidates import format_of
-from compress.measure.cold import ColdStart, cold_start
+from compress.measure.cold import METHOD as COLD_METHOD
+from compress.measure.cold import ColdStart, ColdStarts, cold_starts
 from compress.measure.latency import pruning_notes, time_candidates
 from compress.measure.quality import judge_set
 from compress.measure.store import VERSION, Store
@@ -50,25 +51,27 @@ def measure(
     seed: int,
     cache_dir: Path,
     progress: Progress,
-    pruned: Mapping[str, str] | None = None,
+    parents: Mapping[str, str] | None = None,
     compared: Mapping[str, Sequence[str]] | None = None,
 ) -> Measured:
     """Quality on every test set, size, and latency in one interleaved run of all candidates.
 
-    artifacts: by candidate id. tests: by name, the first one lends its texts to the latency measurement. pruned: id ->
-    id of the candidate it was pruned from; the notes say what pruning did to the speed. Each candidate is compared
-    with the teacher and with every TF-IDF model among them; compared: id -> ids of others that it is compared with too.
+    artifacts: by candidate id. tests: by name, the first one lends its texts to the latency measurement. parents: id ->
+    id of the candidate that its stage began with, which it is compared with in quality and speed. Each is compared with
+    the teacher and with every TF-IDF model among them too; compared: id -> ids of others that it is compared with.
     """
     store = Store(cache_dir / "measurements", config, seed)
+    parents = parents or {}
+    also = {name: (*filter(None, (parents.get(name),)), *(compared or {}).get(name, ())) for name in artifacts}
     references = [
         name for name, artifact in artifacts.items() if name == teacher or artifact.manifest.format == "tfidf"
     ]
     judged = {
-        test: judge_set(artifacts, references, test, rows, test_digests[test], store, progress, teacher, compared)
+        test: judge_set(artifacts, references, test, rows, test_digests[test], store, progress, teacher, also)
         for test, rows in tests.items()
     }
     first = next(iter(tests))
-    cost = measure_cost(artifacts, tests[first].texts, test_digests[first], teacher, store, progress, pruned)
+    cost = measure_cost(artifacts, tests[first].texts, test_digests[first], teacher, store, progress, parents)
     measurements = tuple(
         replace(
             measured,
@@ -87,11 +90,11 @@ def measure_cost(
     teacher: str | None,
     store: Store,
     progress: Progress,
-    pruned: Mapping[str, str] | None = None,
+    parents: Mapping[str, str] | None = None,
 ) -> Measured:
     """Size, latency and, where asked for, cold start: all that needs no labels. digest: of the texts."""
     prints = {name: _footprint(artifact, store) for name, artifact in artifacts.items()}
-    times = time_candidates(artifacts, texts, digest, teacher, pruned or {}, store, progress)
+    times = time_candidates(artifacts, texts, digest, teacher, parents or {}, store, progress)
     colds = _cold_starts(artifacts, texts, digest, store, progress) if store.config.cold_start else {}
     measurements = tuple(
         Measurement(
@@ -108,21 +111,19 @@ def measure_cost(
         )
         for name, artifact in artifacts.items()
     )
-    shares = {name: prints[name].zeros_share for name in pruned or {}}
-    notes = (*times.notes, *pruning_notes(shares, times.against_parent))
+    zeros = {name: prints[name].zeros_share for name, it in artifacts.items() if it.manifest.stage_type == "prune"}
+    notes = (*times.notes, *pruning_notes(zeros, parents or {}, times.rows))
     return Measured(measurements, notes, times.conditions)
 
 
 def _cold_starts(
     artifacts: Mapping[str, Artifact], texts: Sequence[str], digest: str, store: Store, progress: Progress
 ) -> dict[str, ColdStart]:
+    """All again whenever one of them is new, as with times."""
     machine = environment()
-    found = {}
-    for number, (name, artifact) in enumerate(artifacts.items()):
-        progress("starting fresh processes", number, len(artifacts))
-        parts = [artifact.digest, digest, machine["cpu"], machine["cores"], machine["libraries"]]
-        found[name] = store.once("cold", parts, partial(cold_start, artifact, texts), ColdStart)
-    return found
+    digests = [[name, artifact.digest] for name, artifact in artifacts.items()]
+    parts = [COLD_METHOD, digests, digest, machine["cpu"], machine["cores"], machine["libraries"]]
+    return store.once("cold", parts, partial(cold_starts, artifacts, texts, progress), ColdStarts).by_id
 
 
 def measure_seeds(

@@ -2,19 +2,23 @@
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 from compress.artifact import Artifact
+from compress.context import Progress
 from compress.errors import CompressError
 from eval.contract import Interval
 
+# of how starts are timed: raised when they would come out otherwise
+METHOD = 2
 STARTS = 5
 BATCH = 32
 _PROGRAM = """\
@@ -45,17 +49,36 @@ class ColdStart:
     peak_memory_batch_mb: float | None
 
 
-def cold_start(artifact: Artifact, texts: Sequence[str]) -> ColdStart:
-    """Opens the artifact in fresh processes, its sha256s checked as always, on the CPU with every core.
+@dataclass(frozen=True)
+class ColdStarts:
+    """By candidate id. Like times, they compare within one interleaved measurement only."""
 
+    by_id: dict[str, ColdStart]
+
+
+def cold_starts(artifacts: Mapping[str, Artifact], texts: Sequence[str], progress: Progress) -> ColdStarts:
+    """Opens each artifact in fresh processes, its sha256s checked as always, on the CPU with every core.
+
+    One start of each in every round, and the order turned round in the next: a slow minute of the machine slows all.
     texts: 32 are taken, one of them is the first answer. Files lie in the system's cache from the second start on.
-    Raises CompressError with what a process said that ended before its answer.
+    Raises CompressError with how a process ended that did not give its answers, and the last that it said.
     """
     batch = [texts[place % len(texts)] for place in range(BATCH)]
+    starts: dict[str, list[_Start]] = {name: [] for name in artifacts}
+    order, total = list(artifacts), STARTS * len(artifacts)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "texts.json"
         file.write_text(json.dumps(batch), encoding="utf-8")
-        starts = [_start(artifact.path, file, Path(folder) / "errors.txt") for _ in range(STARTS)]
+        for number in range(STARTS):
+            for place, name in enumerate(order):
+                progress("starting fresh processes", number * len(order) + place, total)
+                starts[name].append(_start(artifacts[name].path, file, Path(folder) / "errors.txt"))
+            order.reverse()
+    progress("starting fresh processes", total, total)
+    return ColdStarts({name: _summed_up(its) for name, its in starts.items()})
+
+
+def _summed_up(starts: "Sequence[_Start]") -> ColdStart:
     times = [start.seconds * 1000 for start in starts]
     return ColdStart(
         start_ms=Interval(statistics.median(times), min(times), max(times)),
@@ -85,8 +108,18 @@ def _start(artifact: Path, texts: Path, errors: Path) -> _Start:
             second = process.stdout.read() if process.stdout else ""
     if process.returncode:
         last = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-        raise CompressError(f"{artifact}: a fresh process ended before its first answer: {''.join(last)}")
+        when = f"after its first answer, at a batch of {BATCH} texts" if first else "before its first answer"
+        why = "".join(last) or "it said nothing"
+        raise CompressError(f"{artifact}: a fresh process ended {when} ({_ending(process.returncode)}): {why}")
     return _Start(seconds, (_bytes(first), _bytes(second)))
+
+
+def _ending(code: int) -> str:
+    """How a process ended, of its return code: below 0 by a signal of that number."""
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    return f"killed by {name}" + ", as the system does when memory runs out" * (name == "SIGKILL")
 
 
 def _bytes(line: str) -> int | None:

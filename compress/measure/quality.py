@@ -20,6 +20,9 @@ from eval.intervals.resample import Judged
 from eval.measurement import Quality, SetDetails
 from eval.values import score_values
 
+# raised when the judge says something else of the same answers; these are kept
+_JUDGED = 2
+
 
 @dataclass(frozen=True)
 class SetResult:
@@ -84,7 +87,7 @@ def judge_set(
     def parts(name: str) -> list[object]:
         compared = {other: artifacts[other].digest for other in others(name)}
         asked = [config.resamples, config.disagreements, teacher, columns_digest(rows)]
-        return [artifacts[name].digest, compared, *asked, *machine]
+        return [artifacts[name].digest, compared, *asked, *machine, _JUDGED]
 
     return {name: store.once("quality", parts(name), partial(result, name), SetResult) for name in artifacts}
 

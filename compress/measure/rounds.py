@@ -7,6 +7,7 @@ from functools import partial
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compress.artifact import Artifact
 from compress.context import Progress
@@ -18,23 +19,24 @@ from compress.runtime import open_predictor
 from compress.runtime.base import Device
 from eval.contract import Candidate, Interval
 from eval.latency.conditions import Conditions
-from eval.latency.intervals import paired_speedup
+from eval.latency.intervals import FEWEST_OPENINGS, paired_speedup
 from eval.latency.rounds import (
     MINIMUM_ROUNDS,
     LatencyRow,
     LatencySamples,
-    StepTimes,
     joined,
     latency_rows,
     measure_latency,
     measure_steps,
+    step_times,
 )
 
 # the same file opened again lies elsewhere in memory, and is a per cent or two faster or slower for as long as it is
 # open: rounds on one opening, however many, cannot tell that from a difference between models
 OPENINGS = 8
 _ROUNDS_AN_OPENING = 10  # with fewer, one opening must do
-_STEPS_SHARE = 10  # tokenization and model apart take a tenth of the rounds and of the time
+_STEPS_SHARE = 0.1  # of the time, for tokenization and model apart
+_LEAST_TIMED = 0.5  # of an opening's share of the time, however long it took to open the models
 _HALF = " (fp16)"
 _COMPARED = 32  # texts
 
@@ -60,36 +62,28 @@ class Workload:
 
 
 @dataclass(frozen=True)
-class AgainstParent:
-    """How fast a pruned model is, its parent's speed being 1."""
-
-    parent: str
-    where: str
-    speed: Interval
-
-
-@dataclass(frozen=True)
 class Times:
     """What one way to open the candidates gave; or all ways, put together.
 
-    against_parent: pruned id -> its parent's time / its own, paired by round, at the batch size `where` names.
     length_rows: of texts that were all made of one length.
     """
 
     rows: dict[str, tuple[LatencyRow, ...]]
     notes: tuple[str, ...]
-    against_parent: dict[str, AgainstParent]
     length_rows: dict[str, tuple[LatencyRow, ...]] = field(default_factory=dict)
     conditions: tuple[Conditions, ...] = ()
 
 
 @dataclass
 class _Taken:
-    """The rounds that one workload has had so far, and the seconds they took."""
+    """The rounds that one workload has had so far.
+
+    steps: of each opening, the two steps apart. seconds: all that was spent on it, with its share of the openings.
+    """
 
     workload: Workload
     parts: list[LatencySamples] = field(default_factory=list)
-    steps: dict[str, StepTimes] = field(default_factory=dict)
+    steps: list[dict[str, NDArray[np.float64]]] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -97,8 +91,9 @@ class _Taken:
         return sum(len(part.seconds) for part in self.parts)
 
     def enough(self, config: Evaluate) -> bool:
-        """Whether the time is up, or all rounds are done."""
-        late = self.seconds >= config.max_seconds and self.rounds >= MINIMUM_ROUNDS
+        """Whether all rounds are done; or the time is up, after as many openings as an interval needs."""
+        least = min(_openings(config), FEWEST_OPENINGS)
+        late = self.seconds >= config.max_seconds and self.rounds >= MINIMUM_ROUNDS and len(self.parts) >= least
         return self.rounds >= config.rounds or late
 
 
@@ -107,11 +102,14 @@ def time_setting(
     workloads: Sequence[Workload],
     setting: Setting,
     teacher: str | None,
-    pruned: Mapping[str, str],
+    parents: Mapping[str, str],
     store: Store,
     progress: Progress,
 ) -> Times:
-    """Every workload in turn with each opening. A candidate that does not run on the device asked for is left out."""
+    """Every workload in turn with each opening. A candidate that does not run on the device asked for is left out.
+
+    parents: id -> id of the candidate it is timed against beside the teacher.
+    """
     config = store.config
     taken = [_Taken(workload) for workload in workloads]
     notes: tuple[str, ...] = ()
@@ -123,12 +121,10 @@ def time_setting(
     conditions = _conditions(setting, before, machine_reading())
     found = [one for one in taken if one.parts]
     natural = [one for one in found if one.workload.tokens is None]
-    smallest = min(natural, key=lambda one: one.workload.batch_size, default=None)
     return Times(
-        rows=_by_name(natural, teacher),
+        rows=_by_name(natural, teacher, parents),
         notes=tuple(dict.fromkeys(notes)),
-        against_parent={} if smallest is None else _against_parents(joined(smallest.parts), pruned, setting),
-        length_rows=_by_name([one for one in found if one.workload.tokens is not None], teacher),
+        length_rows=_by_name([one for one in found if one.workload.tokens is not None], teacher, parents),
         conditions=(conditions,) if found else (),
     )
 
@@ -147,13 +143,15 @@ def _one_opening(
     progress: Progress,
 ) -> tuple[str, ...]:
     """Opens the candidates and takes this opening's share of the rounds of each workload. They are gone on return."""
+    started = perf_counter()
     opened = _open(artifacts, setting, np.random.default_rng((store.seed, number)))
+    spent = (perf_counter() - started) / len(wanted)
     there = [candidate for candidate in opened if candidate.device == setting.device]
     missing = [candidate.id for candidate in opened if candidate.device != setting.device]
     total = store.config.rounds * len(taken)
     for one in wanted if there else ():
         before = sum(it.rounds for it in taken)
-        _take(one, there, number, store, partial(_told, progress, f"timing {setting}", before, total))
+        _take(one, there, number, store, spent, partial(_told, progress, f"timing {setting}", before, total))
     notes = (f"{', '.join(missing)}: {setting.device} asked for, but it ran on the CPU: not measured",)
     return (notes if missing else ()) + (_half_notes(there, wanted[0].workload.texts) if number == 0 else ())
 
@@ -162,45 +160,62 @@ def _told(progress: Progress, what: str, before: int, total: int, done: int, _: 
     progress(what, before + done, total)
 
 
-def _take(one: _Taken, there: Sequence[Candidate], number: int, store: Store, told: Callable[[int, int], None]) -> None:
-    """One opening's share of a workload's rounds; with the first opening its two steps apart."""
+def _take(
+    one: _Taken,
+    there: Sequence[Candidate],
+    number: int,
+    store: Store,
+    spent: float,
+    told: Callable[[int, int], None],
+) -> None:
+    """One opening's share of a workload's rounds, then the same ones in two steps. spent: seconds, to open the models.
+
+    What opening takes is taken from the time for rounds, half of it at most.
+    """
     config, openings, started = store.config, _openings(store.config), perf_counter()
     size, texts, seed = one.workload.batch_size, one.workload.texts, store.seed + number
+    rounds = config.rounds // openings + (number < config.rounds % openings)
+    share = config.max_seconds / openings
+    seconds = max(share - spent, _LEAST_TIMED * share)
     samples = measure_latency(
         there,
         texts,
         batch_size=size,
-        rounds=config.rounds // openings + (number < config.rounds % openings),
-        max_seconds=config.max_seconds / openings,
+        rounds=rounds,
+        max_seconds=(1 - _STEPS_SHARE) * seconds,
         seed=seed,
         least=MINIMUM_ROUNDS if openings == 1 else 1,
         progress=told,
     )
     one.parts.append(samples)
-    one.seconds += perf_counter() - started
-    if number == 0:
-        rounds, seconds = max(1, config.rounds // _STEPS_SHARE), config.max_seconds / _STEPS_SHARE
-        one.steps = measure_steps(there, texts, batch_size=size, rounds=rounds, max_seconds=seconds, seed=seed)
+    one.steps.append(
+        measure_steps(there, texts, batch_size=size, rounds=rounds, max_seconds=_STEPS_SHARE * seconds, seed=seed)
+    )
+    one.seconds += spent + perf_counter() - started
 
 
-def _by_name(taken: Sequence[_Taken], teacher: str | None) -> dict[str, tuple[LatencyRow, ...]]:
+def _by_name(
+    taken: Sequence[_Taken], teacher: str | None, parents: Mapping[str, str]
+) -> dict[str, tuple[LatencyRow, ...]]:
     """Each candidate's rows; fp16 on CUDA after fp32."""
     rows: dict[str, tuple[LatencyRow, ...]] = {}
     for one in taken:
-        for name, row in _rows(one, teacher).items():
+        for name, row in _rows(one, teacher, parents).items():
             plain = name.removesuffix(_HALF)
             rows[plain] = (*rows.get(plain, ()), row)
     return rows
 
 
-def _rows(one: _Taken, teacher: str | None) -> dict[str, LatencyRow]:
-    rows = latency_rows(joined(one.parts), teacher)
+def _rows(one: _Taken, teacher: str | None, parents: Mapping[str, str]) -> dict[str, LatencyRow]:
+    samples, steps = joined(one.parts), step_times(one.steps)
+    rows, against = latency_rows(samples, teacher), _against_parents(samples, parents)
     return {
         name: replace(
             row,
+            speedup_vs_parent=against.get(name),
             tokens=one.workload.tokens,
-            tokenize_ms=one.steps[name].tokenize_ms if name in one.steps else None,
-            model_ms=one.steps[name].model_ms if name in one.steps else None,
+            tokenize_ms=steps[name].tokenize_ms if name in steps else None,
+            model_ms=steps[name].model_ms if name in steps else None,
         )
         for name, row in rows.items()
     }
@@ -251,12 +266,12 @@ def _conditions(setting: Setting, before: Reading, after: Reading) -> Conditions
     )
 
 
-def _against_parents(samples: LatencySamples, pruned: Mapping[str, str], setting: Setting) -> dict[str, AgainstParent]:
+def _against_parents(samples: LatencySamples, parents: Mapping[str, str]) -> dict[str, Interval]:
+    """Its parent's time / its own, paired by round, of each candidate whose parent was timed in the same rounds."""
     seconds = dict(zip(samples.candidates, samples.seconds.T, strict=True))
-    where = f"{setting}, batch {samples.batch_size}"
     return {
-        name: AgainstParent(parent, where, paired_speedup(seconds[parent], seconds[name], samples.openings))
-        for name, parent in pruned.items()
+        name: paired_speedup(seconds[parent], seconds[name], samples.openings)
+        for name, parent in parents.items()
         if name in seconds and parent in seconds
     }
 

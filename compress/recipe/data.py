@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from compress.errors import did_you_mean
-from compress.recipe.model import Section
+from compress.recipe.model import Section, one_of
 
 Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
@@ -29,10 +29,15 @@ def _values_kind(value: object) -> str:
     return "a mapping" if isinstance(value, dict) else "a rule"
 
 
+def _is_values(value: object) -> bool:
+    return isinstance(value, dict) or value in ("from_0", "from_1")
+
+
 Values = Annotated[
     Annotated[dict[str, Name], BeforeValidator(_numbers_as_text), Tag("a mapping")]
     | Annotated[Literal["from_0", "from_1"], Tag("a rule")],
     Discriminator(_values_kind),
+    one_of("from_0, from_1 or a mapping of what the cells hold to labels", _is_values),
 ]
 
 
@@ -144,11 +149,17 @@ def _source_kind(value: object) -> str:
     return "a file"
 
 
+def _is_source(value: object) -> bool:
+    """A mapping has one of the keys that say which it is."""
+    return not isinstance(value, dict) or len({"hub", "builtin"} & set(value)) == 1
+
+
 Source = Annotated[
     Annotated[Name, Tag("a file")]
     | Annotated[HubSource, Tag("hub dataset")]
     | Annotated[BuiltinSource, Tag("built-in data")],
     Discriminator(_source_kind),
+    one_of("a file's name, {hub: ID, split: NAME} or {builtin: comments, split: NAME}, one of them", _is_source),
 ]
 Sources = Annotated[tuple[Source, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 

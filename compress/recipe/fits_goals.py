@@ -12,11 +12,12 @@ from compress.recipe.data import Data, Task
 from compress.recipe.model import Section
 from compress.recipe.recipe import Evaluate, teacher_of
 from compress.recipe.stages import Stage
-from eval.errors import GoalError
+from eval.errors import GoalError, UnknownMetricError
 from eval.goals.goal import METRICS, TEACHER, Goal, Metric, OneLabel, TimedAt
 from eval.goals.text import parse_goal
 
-Report = Callable[[tuple[str | int, ...], str], None]
+Place = tuple[str | int, ...]
+Report = Callable[[Place, str], None]
 _Part = TypeVar("_Part", bound=Section)
 
 
@@ -49,15 +50,31 @@ def check_goals(data: Mapping[str, Any], parsed: Sequence[Stage | None], report:
         if isinstance(written, dict) and isinstance(candidate, str) and candidate not in known.candidates:
             hint = did_you_mean(candidate, known.candidates)
             report(place, f"there is no stage {candidate}{hint}; stages: {', '.join(known.candidates) or 'none'}")
-        for here, goal in _parsed(goals, place):
-            for problem in _problems(goal, str(candidate), known):
-                report(here, problem)
+        for here, text in _texts(goals, place):
+            try:
+                found = _problems(parse_goal(text), str(candidate), known)
+            except UnknownMetricError as error:
+                report(here, _no_metric(error.word, known.task))
+            except GoalError:
+                continue  # told where the recipe is validated
+            else:
+                for problem in found:
+                    report(here, problem)
 
 
-def check_test_sets(goals: Iterable[Goal], test_sets: Sequence[str]) -> list[str]:
-    """What is wrong with the test sets that goals name, once the data say which there are."""
-    named = {goal.test_set: goal for goal in goals if goal.test_set is not None}
-    return [f"goals: {goal}: {_no_test_set(name, test_sets)}" for name, goal in named.items() if name not in test_sets]
+def goal_places(written: Any) -> Iterator[tuple[Place, Goal]]:
+    """Each goal of the `goals` section with its place. written: the section as plain values, without mistakes."""
+    for candidate, goals in written.items() if isinstance(written, dict) else [(None, written)]:
+        place = ("goals",) if candidate is None else ("goals", str(candidate))
+        yield from ((here, parse_goal(text)) for here, text in _texts(goals, place))
+
+
+def check_test_sets(goals: Iterable[Goal], test_sets: Sequence[str], places: Mapping[str, str]) -> list[str]:
+    """What is wrong with the test sets that goals name, once the data say which there are. places: by goal's text."""
+    unknown = {str(goal): goal.test_set for goal in goals if goal.test_set not in (None, *test_sets)}
+    return [
+        f"{places.get(text, 'goals')}: {text}: {_no_test_set(str(name), test_sets)}" for text, name in unknown.items()
+    ]
 
 
 def _known(data: Mapping[str, Any], parsed: Sequence[Stage | None]) -> _Known:
@@ -80,13 +97,22 @@ def _section(kind: type[_Part], written: Any) -> _Part | None:
     return None
 
 
-def _parsed(goals: Any, place: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Goal]]:
-    """Those of the texts that are goals, each with its place."""
+def _texts(goals: Any, place: Place) -> Iterator[tuple[Place, str]]:
+    """What is text of a list, or of what stands for a list of one, each with its place."""
     listed = goals if isinstance(goals, list) else [goals]
     for index, text in enumerate(listed):
-        with suppress(GoalError):
-            if isinstance(text, str):
-                yield (*place, index) if isinstance(goals, list) else place, parse_goal(text)
+        if isinstance(text, str):
+            yield (*place, index) if isinstance(goals, list) else place, text
+
+
+def _no_metric(word: str, task: Task | None) -> str:
+    """Of this task's metrics the one with the word in it, else the nearest; averages come first in both."""
+    fitting = [name for name, metric in METRICS.items() if task is None or _fits(metric, task)]
+    averages = [name for name in fitting if METRICS[name].kind in {"average", "values"}]
+    part = next((f"; did you mean {name}?" for name in fitting if f"_{word}_" in f"_{name}_"), "")
+    hint = part or did_you_mean(word, averages) or did_you_mean(word, fitting)
+    of = f" of a {task.type} task" if task is not None else ""
+    return f"{word} is no metric{of}{hint or '; metrics: ' + ', '.join(fitting)}"
 
 
 def _problems(goal: Goal, candidate: str, known: _Known) -> Iterator[str]:
@@ -154,7 +180,8 @@ def _test_sets(data: Data | None) -> tuple[str, ...] | None:
     """None where only the data say which there are."""
     if data is None:
         return None
-    return tuple(data.test) if data.test is not None else ("test",) if data.test_share is not None else None
+    one = data.test_share is not None or data.builtin is not None
+    return tuple(data.test) if data.test is not None else ("test",) if one else None
 
 
 def _no_test_set(name: str, test_sets: Sequence[str]) -> str:

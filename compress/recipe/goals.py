@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Tag
+from pydantic_core import PydanticCustomError
 
 from compress.recipe.model import distinct
-from eval.errors import GoalError
+from eval.errors import GoalError, UnknownMetricError
 from eval.goals.goal import Goal
 from eval.goals.text import parse_goal
+
+UNKNOWN_METRIC = "unknown_metric"  # the type of such a mistake
 
 
 def _text(value: object) -> object:
@@ -22,6 +25,8 @@ def _text(value: object) -> object:
 def _parses(text: str) -> str:
     try:
         return str(parse_goal(text))
+    except UnknownMetricError as error:  # told by fits_goals, which knows the task and so its metrics
+        raise PydanticCustomError(UNKNOWN_METRIC, "{said}", {"said": str(error)}) from error
     except GoalError as error:
         raise ValueError(str(error)) from error
 

@@ -10,16 +10,17 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from compress.errors import RecipeError, did_you_mean
-from compress.recipe.fits_goals import check_goals
+from compress.recipe.fits_goals import check_goals, goal_places
 from compress.recipe.fits_task import check_regression
 from compress.recipe.follows import check_stages
-from compress.recipe.recipe import Recipe
-from compress.recipe.source import Document, parse, parse_value
+from compress.recipe.goals import UNKNOWN_METRIC
+from compress.recipe.overrides import apply_override
+from compress.recipe.recipe import Recipe, Written
+from compress.recipe.source import Document, parse
 from compress.recipe.source import Path as Place
 from compress.recipe.stages import STAGE_TYPES, Stage
 
@@ -43,7 +44,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     document = parse(text, str(path))
     problems: list[str] = []
     for override in overrides:
-        _override(document.data, override, problems)
+        apply_override(document, override, problems)
     variables = document.data.pop("vars", None) or {}
     if not isinstance(variables, dict):
         problems.append("vars: must be a mapping of names to values")
@@ -55,12 +56,13 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     recipe = _validate(data, document, problems)
     if problems or recipe is None:
         raise RecipeError(sorted(problems, key=_line_of), str(path))
-    return recipe
+    places = ((str(goal), _say(document, place, "", data)) for place, goal in goal_places(data.get("goals", ())))
+    return recipe.read_from(Written(str(path), {goal: place.removesuffix(": ") for goal, place in places}))
 
 
 def _line_of(problem: str) -> int:
     """Mistakes are told in the order of the file, those of --set first."""
-    found = re.match(r"line (\d+):", problem)
+    found = re.match(r"line (\d+)\b", problem)
     return int(found[1]) if found else 0
 
 
@@ -83,51 +85,6 @@ def find_recipe(path: str | Path) -> Path:
     what = "is a folder, not a file" if file.is_dir() else "there is no such file, and no shipped recipe of that name"
     names = ", ".join(shipped) or "none"
     raise RecipeError([f"{what}{did_you_mean(file.stem, shipped)}; shipped recipes: {names}"], str(path))
-
-
-def _override(data: dict[str, Any], override: str, problems: list[str]) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        problems.append(f"--set {override}: must read KEY=VALUE, e.g. --set stages.teacher.epochs=1")
-        return
-    try:
-        value = parse_value(text)
-    except yaml.YAMLError:
-        problems.append(f"--set {key}: {text!r} is not a YAML value; quote it")
-        return
-    *parents, last = key.strip().split(".")
-    here: Any = data
-    for depth, part in enumerate(parents):
-        where = ".".join(parents[: depth + 1])
-        if isinstance(here, list):
-            here = _item(here, part, where, problems)
-        elif isinstance(here, dict):
-            if here.get(part) is None:  # not there, or there without a value
-                here[part] = {}
-            here = here[part]
-        else:
-            problems.append(
-                f"--set {key}: {'.'.join(parents[:depth])} holds a single value, nothing below it can be set"
-            )
-            return
-        if here is None:
-            return
-    if isinstance(here, list):
-        place = ".".join(parents)
-        named = any(isinstance(item, dict) and "id" in item for item in here)
-        hint = f"name a key of its item, e.g. {place}.{last}.KEY=VALUE" if named else f"set it whole: {place}=[...]"
-        problems.append(f"--set {key}: {place} is a list; {hint}")
-    elif isinstance(here, dict):
-        here[last] = value
-    else:
-        problems.append(f"--set {key}: {'.'.join(parents)} holds a single value, nothing below it can be set")
-
-
-def _item(items: list[Any], wanted: str, where: str, problems: list[str]) -> Any:
-    ids = {str(item.get("id")): item for item in items if isinstance(item, dict)}
-    if wanted not in ids:
-        problems.append(f"--set {where}: no item has the id {wanted}{did_you_mean(wanted, ids)}; ids: {', '.join(ids)}")
-    return ids.get(wanted)
 
 
 def _substitute(value: Any, variables: dict[str, Any], place: Place, document: Document, problems: list[str]) -> Any:
@@ -185,8 +142,16 @@ def _try(
     try:
         return build()
     except ValidationError as error:
-        problems += [_explain(detail, place, shape, data, document) for detail in error.errors(include_url=False)]
+        details = error.errors(include_url=False)
+        problems += [_explain(it, place, shape, data, document) for it in details if not _follows(it, details)]
         return None
+
+
+def _follows(detail: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
+    """Whether it is told elsewhere: a list too short because its items have mistakes; a goal's metric (check_goals)."""
+    place = detail["loc"]
+    below = any(len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in details)
+    return detail["type"] == UNKNOWN_METRIC or (detail["type"] == "too_short" and below)
 
 
 def _explain(detail: ErrorDetails, prefix: Place, shape: Any, data: dict[str, Any], document: Document) -> str:
@@ -211,6 +176,8 @@ def _explain(detail: ErrorDetails, prefix: Place, shape: Any, data: dict[str, An
             f"{detail['input']!r} is not one of {', '.join(options) or context.get('expected')}{hint}",
             data,
         )
+    if kind == "too_short":
+        return _say(document, place, "holds nothing; name at least one", data)
     if kind == "string_type" and isinstance(detail["input"], bool | int | float):
         return _say(document, place, f"YAML reads this as {detail['input']!r}, and it must be text: quote it", data)
     message = _PLAIN.get(kind) or detail["msg"].removeprefix("Value error, ")
@@ -275,9 +242,15 @@ def _models(annotation: Any, value: Any) -> list[type[BaseModel]]:
 
 
 def _say(document: Document, place: Place, text: str, data: Any = None) -> str:
-    line = document.line(place)
-    shown = _readable(place, data if data is not None else document.data)
-    return (f"line {line}: " if line and document.lines else "") + (f"{shown}: " if shown else "") + text
+    """The text with its place: the line, or --set where the value is from there, then the keys."""
+    data = data if data is not None else document.data
+    shown = _readable(place, data)
+    if document.is_set(place):
+        return f"--set {shown}: {text}"
+    sets = ", ".join(f"--set {_readable(one, data)}" for one in document.sets_below(place))
+    line = document.line(place) if document.lines else None
+    where = f"line {line}" + (f" with {sets}" if sets else "") if line else ""
+    return (f"{where}: " if where else "") + (f"{shown}: " if shown else "") + text
 
 
 def _readable(place: Place, data: Any) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 Item = TypeVar("Item")
 
@@ -26,6 +26,21 @@ class Section(BaseModel):
         ]
         if written:
             raise ValueError(f"{' and '.join(written)} would have no effect here: only {why}")
+
+
+def one_of(shapes: str, fits: Callable[[object], bool]) -> BeforeValidator:
+    """A check, before the branches of a union are tried, that a value is of one of its shapes.
+
+    A mistake is then told once, with all the shapes there are, where one branch alone would deny the others.
+    """
+
+    def check(value: object) -> object:
+        if fits(value):
+            return value
+        found = ", ".join(f"{key}: {it}" for key, it in value.items()) if isinstance(value, dict) else None
+        raise ValueError(f"must be {shapes}" + (f" (found {{{found}}})" if found is not None else ""))
+
+    return BeforeValidator(check)
 
 
 def plain_name(marks: str) -> Callable[[str], str]:

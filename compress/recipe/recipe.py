@@ -1,19 +1,25 @@
 """The whole recipe, as `load_recipe` returns it: every value typed, every reference checked."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from compress.recipe.data import Data, Name, Task
 from compress.recipe.goals import Goals, by_candidate
-from compress.recipe.model import Section, distinct, plain_name
+from compress.recipe.model import Section, distinct, one_of, plain_name
 from compress.recipe.stages import Distill, Follows, Positive, Prune, Stage, Tfidf, Training
 from compress.recipe.thresholds import Thresholds
 from eval.goals.goal import TEACHER, Goal
 
-Threads = Positive | Literal["all"]
+
+def _counts_threads(value: object) -> bool:
+    digits = str(value).removesuffix(".0")
+    return value == "all" or (digits.isascii() and digits.isdecimal() and int(digits) > 0)
+
+
+Threads = Annotated[Positive | Literal["all"], one_of("a whole number from 1 up, or all", _counts_threads)]
 Baseline = Literal["tfidf", "tfidf_chars"]
 _BASELINES: dict[str, Literal["words", "words_chars"]] = {"tfidf": "words", "tfidf_chars": "words_chars"}
 
@@ -21,25 +27,25 @@ _BASELINES: dict[str, Literal["words", "words_chars"]] = {"tfidf": "words", "tfi
 class Evaluate(Section):
     """What is measured. threads: `all` is every core this process may use; with fewer, tokenization stays on one.
 
-    Latency: for each batch size and thread count, `rounds` rounds, or fewer when `max_seconds` are over. resamples: of
-    the bootstrap behind intervals of averages, rankings and differences. devices: auto is the CPU, and CUDA where there
-    is a GPU. slices: columns of the test files by whose values quality is told apart. disagreements: how many of the
-    worst with the teacher are listed, with their texts. lengths: times also on texts that all have so many tokens.
-    cold_start: also the time from the start of a process to its first answer, and its memory. price_per_hour: of this
-    machine, in any currency, for the cost of a million texts.
+    Latency: for each batch size and thread count, `rounds` rounds, or fewer when `max_seconds` are over (opening the
+    models included). resamples: of the bootstrap behind intervals of averages, rankings and differences. devices: auto
+    is the CPU, and CUDA where there is a GPU. slices: columns of the test files by whose values quality is told apart.
+    disagreements: how many of the worst with the teacher are listed, with their texts. lengths: times also on texts
+    that all have so many tokens. cold_start: also the time from the start of a process to its first answer, and its
+    memory. price_per_hour: of this machine, in any currency, for the cost of a million texts.
     """
 
     batch_sizes: Annotated[tuple[Positive, ...], Field(min_length=1), AfterValidator(distinct)] = (1, 32)
     threads: Annotated[tuple[Threads, ...], Field(min_length=1), AfterValidator(distinct)] = (1, "all")
     rounds: Annotated[int, Field(ge=5)] = 250
-    max_seconds: Annotated[float, Field(gt=0)] = 60.0
+    max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
     resamples: Annotated[int, Field(ge=100)] = 1000
     devices: Literal["auto", "cpu"] = "auto"
     slices: Annotated[tuple[Name, ...], AfterValidator(distinct)] = ()
     disagreements: Annotated[int, Field(ge=0)] = 20
     lengths: Annotated[tuple[Annotated[int, Field(ge=4)], ...], AfterValidator(distinct)] = ()
     cold_start: bool = False
-    price_per_hour: Annotated[float, Field(gt=0)] | None = None
+    price_per_hour: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,17 @@ class Repeat:
     stage: Stage
     of: str
     seed: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where a recipe stands, for messages that only its data bring about. goals: the text of each -> its place.
+
+    All are equal: where a recipe stands is no part of what it says.
+    """
+
+    file: str = field(default="", compare=False)
+    goals: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 class Recipe(Section):
@@ -68,6 +85,7 @@ class Recipe(Section):
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
     evaluate: Evaluate = Evaluate()
     goals: Goals = ()
+    _written: Written = PrivateAttr(default_factory=Written)
 
     @model_validator(mode="after")
     def _builtin_fits(self) -> Self:
@@ -87,6 +105,17 @@ class Recipe(Section):
         if self.evaluate.slices and self.data.builtin is not None:
             raise ValueError("evaluate.slices: the built-in comments have no further columns; remove the key")
         return self
+
+    def read_from(self, written: Written) -> Self:
+        """The same, with where it stands."""
+        copy = self.model_copy()
+        copy._written = written
+        return copy
+
+    @property
+    def written(self) -> Written:
+        """Where it stands; of one made in Python nowhere."""
+        return self._written
 
     @property
     def repeats(self) -> tuple[Repeat, ...]:
@@ -120,6 +149,11 @@ def teacher_of(stages: Iterable[Stage]) -> str | None:
     known = tuple(stages)
     named = next((stage.id for stage in known if stage.id == TEACHER), None)
     return named or next((s.teacher for s in known if isinstance(s, Distill | Prune) and s.teacher), None)
+
+
+def parents_of(stages: Iterable[Stage]) -> dict[str, str]:
+    """Stage id -> id of the one it began with: what it follows, else its teacher. `from` must have been filled in."""
+    return {stage.id: inputs[0] for stage in stages if (inputs := stage_inputs(stage))}
 
 
 def stage_inputs(stage: Stage) -> tuple[str, ...]:

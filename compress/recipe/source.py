@@ -42,10 +42,19 @@ _Loader.add_implicit_resolver(
 
 @dataclass
 class Document:
-    """A parsed YAML mapping. lines: 1-based line of every key and item, by its path."""
+    """A parsed YAML mapping. lines: 1-based line of every key and item, by its path; set_: paths that --set filled."""
 
     data: dict[str, Any]
     lines: dict[Path, int] = field(default_factory=dict)
+    set_: set[Path] = field(default_factory=set)
+
+    def is_set(self, path: Path) -> bool:
+        """Whether what stands there is not the file's, but came from --set."""
+        return any(path[: len(one)] == one for one in self.set_)
+
+    def sets_below(self, path: Path) -> list[Path]:
+        """What of the value that stands there came from --set."""
+        return sorted((one for one in self.set_ if path and one[: len(path)] == path), key=str)
 
     def line(self, path: Path) -> int | None:
         """Line of `path`, or of the nearest thing around it that stands in the file."""
@@ -89,7 +98,8 @@ def parse(text: str, source: str) -> Document:
         document.data = loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise RecipeError([f"{place}not valid YAML: {error.problem or error.context}"], source) from error
+        hint = bracket_hint(_between(text, error.context_mark, error.problem_mark))
+        raise RecipeError([f"{place}not valid YAML: {error.problem or error.context}{hint}"], source) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise RecipeError([f"line {line}: not valid YAML: a control character; remove it"], source) from error
@@ -100,6 +110,18 @@ def parse(text: str, source: str) -> Document:
     if duplicates:
         raise RecipeError(duplicates, source)
     return document
+
+
+def bracket_hint(text: str) -> str:
+    """What to do where a goal with brackets stands bare in a list in brackets, which YAML cannot read."""
+    if not re.search(r"\[.*\w\[", text, re.DOTALL):
+        return ""
+    return '; inside [...] a goal with brackets stands in quotes: ["p95_ms[cpu] <= 15"]'
+
+
+def _between(text: str, start: yaml.Mark | None, end: yaml.Mark | None) -> str:
+    """The lines from one mark to the other; none where either is missing."""
+    return "\n".join(text.splitlines()[start.line : end.line + 1]) if start and end else ""
 
 
 def _walk(node: yaml.Node, path: Path, lines: dict[Path, int], duplicates: list[str]) -> None:

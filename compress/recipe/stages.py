@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Ta
 
 from compress.recipe.data import Name
 from compress.recipe.long_text import ReadsTexts
-from compress.recipe.model import Section, plain_name
+from compress.recipe.model import Section, one_of, plain_name
 
 # no dot: `--set stages.ID.KEY` could not tell where the id ends
 StageId = Annotated[str, AfterValidator(plain_name("_-"))]
@@ -145,8 +145,18 @@ def _student_kind(value: Any) -> str:
     return "pretrained" if pretrained else "tiny"
 
 
+def _is_student(value: object) -> bool:
+    """Keys of one kind alone beside those of both, so that none is called unknown which belongs to the other."""
+    if not isinstance(value, dict):
+        return isinstance(value, TinyEncoder | PretrainedStudent)
+    tiny, pretrained = set(TinyEncoder.model_fields), set(PretrainedStudent.model_fields)
+    return not (set(value) & (tiny - pretrained) and set(value) & (pretrained - tiny))
+
+
 Student = Annotated[
-    Annotated[TinyEncoder, Tag("tiny")] | Annotated[PretrainedStudent, Tag("pretrained")], Discriminator(_student_kind)
+    Annotated[TinyEncoder, Tag("tiny")] | Annotated[PretrainedStudent, Tag("pretrained")],
+    Discriminator(_student_kind),
+    one_of("a shape ({layers: N, width: N, heads: N, ...}) or {encoder: NAME, ...}, one of them", _is_student),
 ]
 
 

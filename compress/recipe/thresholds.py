@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from compress.recipe.model import Section
+from compress.recipe.model import Section, one_of
 
 
 class FBeta(Section):
@@ -24,8 +24,13 @@ def _kind(value: object) -> str:
     if isinstance(value, FBeta | AtPrecision):
         return "an F-beta" if isinstance(value, FBeta) else "a precision"
     if isinstance(value, dict):
-        return "a precision" if "precision" in value and "f_beta" not in value else "an F-beta"
+        return "a precision" if "precision" in value else "an F-beta"
     return "a name"
+
+
+def _fits(value: object) -> bool:
+    keys = set(value) if isinstance(value, dict) else None
+    return isinstance(value, FBeta | AtPrecision) or value == "max_f1" or keys in ({"f_beta"}, {"precision"})
 
 
 Thresholds = Annotated[
@@ -33,4 +38,5 @@ Thresholds = Annotated[
     | Annotated[FBeta, Tag("an F-beta")]
     | Annotated[AtPrecision, Tag("a precision")],
     Discriminator(_kind),
+    one_of("max_f1, {f_beta: N} or {precision: P}, one of them", _fits),
 ]

@@ -58,7 +58,9 @@ def precision_notes(
     short = {label: value for label, value in reached.items() if value is None or value < asked.precision}
     if not short:
         return ()
-    listed = ", ".join(f"{name} ({'no positive' if it is None else f'{it:.3f}'})" for name, it in short.items())
+    some = dict(zip(task.labels, validation.targets.max(axis=0).tolist(), strict=True))
+    undefined = {name: "nothing decided positive" if some[name] else "no positive" for name in short}
+    listed = ", ".join(f"{name} ({undefined[name] if it is None else f'{it:.3f}'})" for name, it in short.items())
     return (f"thresholds: precision {asked.precision:g} is not reached on the validation rows of {listed}",)
 
 

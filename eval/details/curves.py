@@ -18,11 +18,11 @@ class ThresholdCurve:
     """K <= 50 points of a label's curve, by rising threshold; each field but `current` is (K,).
 
     At a threshold t the label is decided where probability >= t. current: index of the point that is the candidate's
-    own threshold. Precision is 0 where nothing is decided, as in `eval.metrics`.
+    own threshold. Precision is None where nothing is decided, as in `eval.metrics`.
     """
 
     thresholds: tuple[float, ...]
-    precision: tuple[float, ...]
+    precision: tuple[float | None, ...]
     recall: tuple[float, ...]
     f1: tuple[float, ...]
     current: int
@@ -65,7 +65,9 @@ def threshold_curve(targets: NDArray[Any], scores: NDArray[Any], current: Any, p
     hits = len(positives) - np.searchsorted(positives, at, side="left")
     return ThresholdCurve(
         thresholds=tuple(float(f"{threshold:.6g}") for threshold in at),
-        precision=_rounded(hits / np.maximum(decided, 1)),
+        precision=tuple(
+            round(float(hit / count), _DIGITS) if count else None for hit, count in zip(hits, decided, strict=True)
+        ),
         recall=_rounded(hits / len(positives)),
         f1=_rounded(2 * hits / (decided + len(positives))),
         current=int(np.searchsorted(at, own)),

@@ -3,8 +3,8 @@
 import math
 import re
 
-from eval.errors import GoalError
-from eval.goals.goal import METRICS, At, EachLabel, Goal, Metric, OneLabel, Relation, TimedAt, near
+from eval.errors import GoalError, UnknownMetricError
+from eval.goals.goal import METRICS, At, EachLabel, Goal, Metric, OneLabel, Relation, TimedAt, is_share, near
 
 
 def parse_goal(text: str) -> Goal:
@@ -25,6 +25,7 @@ _GLUED = re.compile(rf"({_MODEL.pattern}?)([+-])({_NUMBER.pattern})")
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 _FILLED = re.compile(r"\S+")
 _COMPARISON = re.compile(r"[<>=≤≥≦≧!~]+")
+_DASH = re.compile("[\u2010-\u2015\u2212\ufe63\uff0d]")  # what text programs make of a minus
 _PARTS = ("cpu", "cuda", "batch", "threads")
 
 
@@ -40,7 +41,8 @@ class _Reader:
         if word is None:
             raise self._error("a goal begins with a metric, e.g. macro_f1 >= teacher - 0.01")
         if word not in METRICS:
-            raise self._error(f"{word} is no metric{near(word, METRICS)}; metrics: {', '.join(METRICS)}", len(word))
+            error = self._error(f"{word} is no metric{near(word, METRICS)}; metrics: {', '.join(METRICS)}", len(word))
+            raise UnknownMetricError(str(error), word)
         return METRICS[word]
 
     def at(self, metric: Metric) -> At | None:
@@ -82,14 +84,16 @@ class _Reader:
             what = "a number or a model, e.g. teacher - 0.01" if metric.paired else "a number"
             raise self._error(f"after {metric.relation} comes {what}")
         if _SIGNED.fullmatch(word):
-            return None, self._finite(word)
+            return None, self._possible(metric, word)
+        if dash := _DASH.search(word):
+            raise self._error(_no_minus(dash[0]), len(word) - dash.start())
         if not _MODEL.fullmatch(word):
             glued = _GLUED.fullmatch(word)
             hint = f"; leave a blank on both sides of the sign: {' '.join(glued.groups())}" if glued else ""
             raise self._error(f"{word} is neither a number nor a model's id{hint}", len(word))
         if not metric.paired:
             raise self._error(_no_difference(metric, word), len(word))
-        return word, self._margin()
+        return word, self._margin(metric)
 
     def test_set(self, metric: Metric) -> str | None:
         self._skip()
@@ -151,9 +155,11 @@ class _Reader:
             raise self._error(f"after {word} comes a whole number from 1 up, as in {example}", len(count))
         return ("threads" if word == "threads" else "batch_size"), int(count)
 
-    def _margin(self) -> float:
+    def _margin(self, metric: Metric) -> float:
         """What stands after a model: its sign and number, or 0 where there is none."""
         self._skip()
+        if dash := _DASH.match(self.text, self.place):
+            raise self._error(_no_minus(dash[0]))
         if not (self._is("+") or self._is("-")):
             return 0.0
         sign = -1.0 if self._is("-") else 1.0
@@ -162,7 +168,23 @@ class _Reader:
         number = self._take(_NUMBER)
         if number is None:
             raise self._error("after the sign comes a number, e.g. 0.01")
-        return sign * self._finite(number) or 0.0  # no -0.0
+        margin = self._finite(number)
+        if margin > 1:
+            raise self._error(f"{metric.name} {_SHARE}, and so are differences of it{_hundredth(margin)}", len(number))
+        return sign * margin or 0.0  # no -0.0
+
+    def _possible(self, metric: Metric, number: str) -> float:
+        """A bound that can be reached, and be fallen short of."""
+        bound = self._finite(number)
+        if metric.kind in {"average", "label"} and not 0 <= bound <= 1:
+            raise self._error(f"{metric.name} {_SHARE}{_hundredth(bound)}", len(number))
+        if is_share(metric.name) and bound > 1:  # R² and Spearman's correlation
+            raise self._error(f"{metric.name} is 1 at most{_hundredth(bound)}", len(number))
+        if metric.kind in {"size", "time"} and bound <= 0:
+            raise self._error(f"{metric.name} is always above 0", len(number))
+        if metric.kind == "values" and metric.relation == "<=" and bound < 0:
+            raise self._error(f"{metric.name} is never below 0", len(number))
+        return bound
 
     def _finite(self, number: str) -> float:
         if not math.isfinite(float(number)):
@@ -189,6 +211,18 @@ class _Reader:
         rest = self.text[place:].strip()
         where = f"at {rest!r}, character {place + 1}" if rest else "at its end"
         return GoalError(f"{where}: {message}")
+
+
+_SHARE = "is a share from 0 to 1"
+
+
+def _hundredth(number: float) -> str:
+    """`; 98 % is 0.98`, where that is what may be meant."""
+    return f"; {number:g} % is {number / 100:g}" if 1 < number <= 100 else ""
+
+
+def _no_minus(dash: str) -> str:
+    return f"{dash} (U+{ord(dash):04X}) is no minus of a goal; write -, with a blank on both sides after a model"
 
 
 def _no_difference(metric: Metric, model: str) -> str:

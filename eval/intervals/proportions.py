@@ -11,17 +11,15 @@ Of any other metric the bootstrap says how much it varies, and so of how many tr
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 from typing import TypeVar
 
 import numpy as np
 
 from eval.contract import Interval
 from eval.intervals.resample import Draws
-from eval.intervals.shares import wilson
+from eval.intervals.shares import Z, wilson
 
 _Number = TypeVar("_Number", float, Draws)
-Z = NormalDist().inv_cdf(0.975)
 
 
 def share_interval(share: float, trials: float) -> Interval:
@@ -67,15 +65,20 @@ def ranking_trials(positives: int, negatives: int, roc_auc: float) -> float:
     return max(positives * negatives / (1 + mean * pull), min(positives, negatives))
 
 
-def few_positives(positives: int) -> float:
-    """What draws' variance is multiplied with where `positives` rows carry a metric, above 1.
+def few_rows(rows: int) -> float:
+    """What draws' variance is multiplied with where `rows` rows carry a metric, above 1. See `carriers`.
 
     Draws vary as if divided by n, not n - 1; and a variance from few rows is itself unsure, hence Student's t.
     """
     from scipy.special import stdtrit
 
-    freedom = max(positives - 1, 1)
+    freedom = max(rows - 1, 1)
     return float((stdtrit(freedom, 0.975) / Z) ** 2 * (freedom + 1) / freedom)
+
+
+def carriers(name: str, positives: int, negatives: int) -> int:
+    """How many rows carry a ranking's metric: its positives; of a ROC-AUC, in which both count alike, the fewer."""
+    return min(positives, negatives) if name == "roc_auc" else positives
 
 
 def variance_of(draws: Draws) -> float:

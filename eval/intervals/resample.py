@@ -73,8 +73,8 @@ def bootstrap(
     return BootstrapDraws(averages, labels)
 
 
-def interval(value: float | None, draws: Draws) -> Interval:
-    """The value with the 2.5th and 97.5th percentile of its draws, widened where needed to hold the value itself.
+def interval(value: float | None, draws: Draws, outside: float = 0.025) -> Interval:
+    """The value with percentiles of its draws, that share of them outside on each side, and always the value inside.
 
     (A percentile interval can miss its own value: resamples of a ranking repeat rows, hence ties.) Undefined if the
     value is; the bounds come from the resamples in which the metric is defined.
@@ -82,7 +82,7 @@ def interval(value: float | None, draws: Draws) -> Interval:
     defined = draws[~np.isnan(draws)]
     if value is None or defined.size == 0:
         return Interval(None, None, None) if value is None else Interval(value, value, value)
-    low, high = (float(bound) for bound in np.percentile(defined, (2.5, 97.5)))
+    low, high = (float(bound) for bound in np.quantile(defined, (outside, 1 - outside)))
     return Interval(value, min(low, value), max(high, value))
 
 
@@ -143,13 +143,15 @@ class _Scorer:
 
 
 def _from_counts(counts: Draws) -> dict[str, Draws]:
-    """counts: (r, 3, L) hits, decided, positives -> f1, precision, recall, each (r, L); NaN without positives."""
+    """counts: (r, 3, L) hits, decided, positives -> f1, precision, recall, each (r, L).
+
+    NaN without positives, and a precision also where nothing is decided positive.
+    """
     hits, decided, positives = counts[:, 0], counts[:, 1], counts[:, 2]
     some = positives > 0
-    precision = np.where(some, ratio(hits, np.maximum(decided, 1)), np.nan)  # 0 when nothing was decided positive
     return {
         "f1": np.where(some, ratio(2 * hits, decided + positives), np.nan),
-        "precision": precision,
+        "precision": np.where(some, ratio(hits, decided), np.nan),
         "recall": ratio(hits, positives),
     }
 

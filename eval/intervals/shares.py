@@ -1,11 +1,12 @@
 """A share of rows with its interval. Standard library alone."""
 
 from math import sqrt
+from statistics import NormalDist
 
 from eval.contract import Interval
 from eval.errors import InvalidInputError
 
-_Z = 1.959963984540054  # of the normal distribution, 95 % two-sided
+Z = NormalDist().inv_cdf(0.975)  # 95 % two-sided
 
 
 def wilson(hits: float, rows: float) -> Interval:
@@ -20,7 +21,7 @@ def wilson(hits: float, rows: float) -> Interval:
     if rows == 0:
         return Interval(None, None, None)
     share = min(hits / rows, 1.0)
-    shrink = 1 + _Z**2 / rows
-    middle = (share + _Z**2 / (2 * rows)) / shrink
-    half = _Z * sqrt(share * (1 - share) / rows + _Z**2 / (4 * rows**2)) / shrink
+    shrink = 1 + Z**2 / rows
+    middle = (share + Z**2 / (2 * rows)) / shrink
+    half = Z * sqrt(share * (1 - share) / rows + Z**2 / (4 * rows**2)) / shrink
     return Interval(share, max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share)))

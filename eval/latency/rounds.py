@@ -7,9 +7,10 @@ them, and the ratio of two times in one round stays fair.
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +30,12 @@ class LatencyRow:
     """How fast one candidate is, opened one way, at one batch size. Times are per call of `batch_size` texts.
 
     p99_ms: None under 200 samples. speedup_vs_teacher: teacher time / candidate time, above 1 is faster; None where
-    there is no teacher to compare with. p50_low_ms ... p95_high_ms: 95 % intervals, None where there are too few
-    samples for one. tokenize_ms, model_ms: medians of the two steps timed apart on other batches of these texts; None
-    of a predictor that does not tell them apart. tokens: how long every text was made; None: texts as they come.
-    cost_per_million: of that many texts at texts_per_second, in the currency of the price per hour; None without one.
+    there is no teacher to compare with. speedup_vs_parent: the same over the candidate that its stage began with; None
+    where there is none, or it was not timed in these rounds. p50_low_ms ... p95_high_ms: 95 % intervals, None where
+    there are too few samples for one. tokenize_ms, model_ms: medians of the two steps timed apart, on as many of the
+    same batches as a tenth of the time allows; None of a predictor that does not tell them apart. tokens: how long
+    every text was made; None: texts as they come. cost_per_million: of that many texts at texts_per_second, in the
+    currency of the price per hour; None without one.
     """
 
     device: str
@@ -53,6 +56,7 @@ class LatencyRow:
     model_ms: float | None = None
     tokens: int | None = None
     cost_per_million: float | None = None
+    speedup_vs_parent: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class LatencySamples:
 
 @dataclass(frozen=True)
 class StepTimes:
-    """Medians of tokenization alone and of the model alone, per call."""
+    """Medians of tokenization alone and of the model alone, per call, over all rounds of all openings."""
 
     tokenize_ms: float
     model_ms: float
@@ -99,16 +103,13 @@ def measure_latency(
     candidates or texts, if sizes are not positive, ids recur, or devices or threads differ.
     """
     _check(candidates, texts, batch_size, rounds)
-    rng = np.random.default_rng(seed)
     started = clock()
-    _warm_up(candidates, texts, batch_size, clock, started + max_seconds / 4, rng)
+    _warm_up(candidates, texts, batch_size, clock, started + max_seconds / 4, np.random.default_rng((seed, 1)))
     seconds: list[NDArray[np.float64]] = []
-    order = np.arange(len(candidates))
-    while len(seconds) < rounds:
-        if len(seconds) >= least and clock() - started >= max_seconds:
+    for order, batch in _schedule(len(candidates), texts, batch_size, seed):
+        if len(seconds) == rounds or (len(seconds) >= least and clock() - started >= max_seconds):
             break
-        order = order[::-1] if len(seconds) % 2 else rng.permutation(len(candidates))
-        seconds.append(_round(candidates, _pick(texts, batch_size, rng), order, clock))
+        seconds.append(_round(candidates, batch, order, clock))
         if progress is not None:
             progress(len(seconds), rounds)
     return LatencySamples(
@@ -139,28 +140,30 @@ def measure_steps(
     max_seconds: float,
     seed: int,
     clock: Callable[[], float] = time.perf_counter,
-) -> dict[str, StepTimes]:
-    """Tokenization and model apart, by candidate id; those whose predictor does not tell them apart are left out.
+) -> dict[str, NDArray[np.float64]]:
+    """Seconds of tokenization and of the model apart, (rounds, 2) by candidate id, with one opening of the models.
 
-    Rounds as in `measure_latency`, at least one, after an untimed call. Raises InvalidInputError as it does.
+    The rounds that `measure_latency` takes with this seed, the same texts in the same orders: one at least, and no new
+    one once `max_seconds` have gone by. Nothing is warmed up: it comes after `measure_latency`. Candidates whose
+    predictor does not tell the steps apart are left out. Raises InvalidInputError as `measure_latency` does.
     """
     _check(candidates, texts, batch_size, rounds)
-    rng = np.random.default_rng(seed)
     able = {it.id: it.predictor for it in candidates if isinstance(it.predictor, InTwoSteps)}
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in able}
     started = clock()
-    for done in range(rounds + 1):
-        if done > 1 and clock() - started >= max_seconds:
+    for done, (order, batch) in enumerate(_schedule(len(candidates), texts, batch_size, seed)):
+        if not able or done == rounds or (done and clock() - started >= max_seconds):
             break
-        batch = _pick(texts, batch_size, rng)
-        for name, predictor in able.items():
-            with _without_garbage_collection():
-                begun = clock()
-                tokens = predictor.tokenize(batch)
-                between = clock()
-                predictor.run(tokens)
-                seconds[name].append((between - begun, clock() - between))
-    middles = {name: np.median(times[1:], axis=0) * 1000 for name, times in seconds.items()}
+        for name in (candidates[place].id for place in order):
+            if name in able:
+                seconds[name].append(_two_steps(able[name], batch, clock))
+    return {name: np.array(times) for name, times in seconds.items()}
+
+
+def step_times(openings: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, StepTimes]:
+    """Each candidate's medians over the rounds of all openings. openings: what `measure_steps` gave with each."""
+    together = {name: np.concatenate([opening[name] for opening in openings]) for name in openings[0]}
+    middles = {name: np.median(seconds, axis=0) * 1000 for name, seconds in together.items()}
     return {name: StepTimes(float(first), float(second)) for name, (first, second) in middles.items()}
 
 
@@ -224,6 +227,20 @@ def _warm_up(
             candidate.predict(batch)
 
 
+def _schedule(
+    candidates: int, texts: Sequence[str], batch_size: int, seed: int
+) -> Iterator[tuple[NDArray[np.int64], list[str]]]:
+    """Orders of the candidates and batches without end: of one seed always the same ones.
+
+    An order is drawn at random, and turned round in the next round.
+    """
+    rng = np.random.default_rng(seed)
+    order = np.arange(candidates)
+    for number in count():
+        order = order[::-1] if number % 2 else rng.permutation(candidates)
+        yield order, _pick(texts, batch_size, rng)
+
+
 def _pick(texts: Sequence[str], batch_size: int, rng: np.random.Generator) -> list[str]:
     drawn = rng.choice(len(texts), size=batch_size, replace=batch_size > len(texts))
     return [texts[place] for place in drawn]
@@ -241,6 +258,16 @@ def _round(
             predict(batch)
             seconds[place] = max(clock() - before, _CLOCK_STEP)
     return seconds
+
+
+def _two_steps(predictor: InTwoSteps, batch: list[str], clock: Callable[[], float]) -> tuple[float, float]:
+    """Seconds of each step of one call."""
+    with _without_garbage_collection():
+        begun = clock()
+        tokens = predictor.tokenize(batch)
+        between = clock()
+        predictor.run(tokens)
+        return between - begun, clock() - between
 
 
 @contextmanager

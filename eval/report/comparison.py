@@ -130,9 +130,14 @@ def megabytes(size_bytes: int) -> str:
 
 
 def speedup_text(speedup: Interval | None) -> str:
-    """`12.3× (12.1–12.6)`, with "inconclusive" where that is too wide; or a dash where there is no teacher."""
-    if speedup is None or speedup.value is None or speedup.low is None or speedup.high is None:
+    """`12.3× (12.1–12.6)`, with "inconclusive" where that is too wide; or a dash where there is none.
+
+    Without an interval the number alone.
+    """
+    if speedup is None or speedup.value is None:
         return MISSING
+    if speedup.low is None or speedup.high is None:
+        return f"{significant(speedup.value)}×"
     doubt = " inconclusive" if inconclusive(speedup) else ""
     return f"{significant(speedup.value)}× ({significant(speedup.low)}–{significant(speedup.high)}){doubt}"
 
@@ -168,8 +173,10 @@ def quality_name(report: Report) -> str:
 def in_units(interval: Interval) -> str:
     """A number of whatever size with its interval, three significant digits each; or "undefined"."""
     value, low, high = interval.value, interval.low, interval.high
-    if value is None or low is None or high is None:
+    if value is None:
         return UNDEFINED
+    if low is None or high is None:
+        return significant(value)
     return f"{significant(value)} ({significant(low)}–{significant(high)})"
 
 

@@ -1,18 +1,23 @@
 """report.md's short sections on calibration, agreement with the teacher, and slices: of the first test set alone."""
 
 from collections.abc import Mapping
+from dataclasses import astuple
 
 from eval.details.agreement import LabelChurn
 from eval.details.slices import Slice
 from eval.measurement import SetDetails
-from eval.report.comparison import MISSING, interval_text, number
+from eval.report.comparison import MISSING, average_name, interval_text, number
+from eval.report.page_tables import signed
 from eval.report.report import Report
-from eval.report.table import markdown_table, plain
+from eval.report.table import bold, markdown_table, plain
 
 _CALIBRATION = """\
 *ECE*: mean gap between what a model claims and what is so, over {cells}, in bins that hold equally many. Above 0
 also of a perfect model: read it beside the others. *Brier*: mean squared error of the probabilities. Both: less is
 better. Reliability bins by label are in `report.json` and `report.html`."""
+_DIFFERENCES = """\
+Each candidate less the teacher on the same rows, with the 95 % interval of that paired difference: above 0 is better,
+and an interval that holds 0 shows no difference. By label they are in `report.json` and `report.html`."""
 _AGREEMENT = """\
 How each candidate decides on the teacher's rows; truth plays no part. Below, by label, *teacher's yes that became no /
 no that became yes*: churn that F1 does not show."""
@@ -29,14 +34,26 @@ def detail_sections(report: Report) -> list[str]:
     """
     found = {it.id: it.details_by_set.get(report.first_set) for it in report.candidates}
     details = {name: it for name, it in found.items() if it is not None}
-    sections = (_calibration(details), _agreement(report, details), _slices(details))
-    titles = ("Calibration", f"Agreement with {plain(str(report.teacher_id))}", "Slices")
+    teacher = plain(str(report.teacher_id))
+    sections = (_differences(report, details), _calibration(details), _agreement(report, details), _slices(details))
+    titles = (f"Differences from {teacher}", "Calibration", f"Agreement with {teacher}", "Slices")
     return [
         part
         for title, section in zip(titles, sections, strict=True)
         if section
         for part in (f"## {title}: {plain(report.first_set)}", *section)
     ]
+
+
+def _differences(report: Report, details: dict[str, SetDetails]) -> list[str]:
+    """Of the averages that goals may be about, from the teacher."""
+    against = {name: it.against.get(report.teacher_id or "") for name, it in details.items()}
+    found = {name: it for name, it in against.items() if it is not None}
+    if not found:
+        return []
+    averages = ("macro_f1", "micro_f1", "macro_roc_auc", "macro_average_precision")
+    rows = [[name, *(signed(*astuple(getattr(it, average))) for average in averages)] for name, it in found.items()]
+    return [_DIFFERENCES, markdown_table(("candidate", *(average_name(report, it) for it in averages)), rows)]
 
 
 def _calibration(details: dict[str, SetDetails]) -> list[str]:
@@ -60,7 +77,7 @@ def _agreement(report: Report, details: dict[str, SetDetails]) -> list[str]:
         return []
     alike = (interval_text(it.equal_rows) for it in found.values())
     apart = (number(it.probability_difference, 4) for it in found.values())
-    rows = [["**rows decided alike**", *alike], ["**mean difference of probabilities**", *apart]]
+    rows = [[bold("rows decided alike"), *alike], [bold("mean difference of probabilities"), *apart]]
     labels = next(iter(found.values())).labels
     rows += [[label, *(_churn(it.labels.get(label)) for it in found.values())] for label in labels]
     section = [_AGREEMENT, markdown_table((f"with {report.teacher_id}", *found), rows)]

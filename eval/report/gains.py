@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.contract import Interval
+from eval.latency.rounds import LatencyRow
 from eval.measurement import Measurement
 from eval.report.comparison import headline_setting, latency_at
 from eval.report.pareto import headline_quality
@@ -21,9 +22,10 @@ _NAMES = {"id", "type", "from", "teacher"}
 class StageGain:
     """One stage of the recipe. asked: its settings that shape the model.
 
-    Shares are of its parent's: size_share 0.25 is a quarter of the bytes. speed: parent's p50 / its own, both at the
-    headline setting; None where one was not timed. zeros, zeros_before: shares of the parameters that are exactly 0.
-    quality: macro F1 (or R²) less the parent's; with an interval where that difference was measured row by row.
+    Shares are of its parent's: size_share 0.25 is a quarter of the bytes. speed: parent's time / its own at the
+    headline setting, with an interval where they were paired by round, else of their p50s; None where one has no time.
+    zeros, zeros_before: shares of the parameters that are exactly 0. quality: macro F1 (or R²) less the parent's; with
+    an interval where that difference was measured row by row.
     """
 
     stage: str
@@ -35,7 +37,7 @@ class StageGain:
     parameters_share: float | None
     zeros_before: float
     zeros: float
-    speed: float | None
+    speed: Interval | None
     quality: Interval
 
 
@@ -52,7 +54,6 @@ def stage_gains(report: Report) -> tuple[StageGain, ...]:
 
 def _gain(report: Report, stage: Mapping[str, Any], own: Measurement, parent: Measurement) -> StageGain:
     setting = headline_setting(report)
-    mine, theirs = latency_at(own, setting), latency_at(parent, setting)
     after, before = own.footprint, parent.footprint
     return StageGain(
         stage=own.id,
@@ -64,9 +65,17 @@ def _gain(report: Report, stage: Mapping[str, Any], own: Measurement, parent: Me
         parameters_share=after.parameters / before.parameters if before.parameters else None,
         zeros_before=before.zeros_share,
         zeros=after.zeros_share,
-        speed=theirs.p50_ms / mine.p50_ms if mine and theirs and mine.p50_ms > 0 else None,
+        speed=_speed(latency_at(own, setting), latency_at(parent, setting)),
         quality=_difference(report, own, parent),
     )
+
+
+def _speed(own: LatencyRow | None, parent: LatencyRow | None) -> Interval | None:
+    if own is None or parent is None:
+        return None
+    if own.speedup_vs_parent is not None:
+        return own.speedup_vs_parent
+    return Interval(parent.p50_ms / own.p50_ms, None, None) if own.p50_ms > 0 else None
 
 
 def _difference(report: Report, own: Measurement, parent: Measurement) -> Interval:

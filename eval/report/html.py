@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from eval.measurement import SetQuality
-from eval.report import page_details, page_plots, page_tables
+from eval.report import page_details, page_labels, page_plots, page_tables
+from eval.report.machine import machine_facts, timing_lines
 from eval.report.page_tables import Table
+from eval.report.page_warnings import busy_notes, warnings
 from eval.report.plots import series_colour
+from eval.report.reading import GAINS, how_to_read, in_parts
 from eval.report.report import Report
-from eval.report.verdicts import HEADINGS, verdict_lines, verdict_rows
+from eval.report.verdicts import HEADINGS, HOW_TO_READ, verdict_lines, verdict_rows
 from eval.values import RegressionQuality
 
 if TYPE_CHECKING:
@@ -39,7 +41,10 @@ def render_html(report: Report, picture: str) -> str:
         "series_colour": series_colour,
         "colours": page_plots.colours(report),
         "recipe": yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True),
-        "environment": [(key, _plain(value)) for key, value in report.environment.items()],
+        "environment": machine_facts(report.environment),
+        "warnings": warnings(report),
+        "notes": [note for note in report.notes if note not in busy_notes(report)],
+        "reading": in_parts(f"- {HOW_TO_READ}\n{how_to_read(report)}" if report.verdicts else how_to_read(report)),
     }
     drawn = (
         _environment()
@@ -66,8 +71,8 @@ def _environment() -> "Environment":
 def _judgement(report: Report) -> dict[str, Any]:
     states = [it.state for it in report.verdicts]
     return {
-        "verdicts": verdict_rows(report),
-        "standing": {state: states.count(state) for state in ("met", "missed", "undecided")},
+        "verdicts": list(zip(verdict_rows(report), report.verdicts, strict=True)),
+        "standing": {state: states.count(state) for state in ("met", "missed", "undecided") if state in states},
         "verdict_lines": verdict_lines(report)[1:],
         "verdict_headings": HEADINGS,
     }
@@ -78,6 +83,7 @@ def _comparison(report: Report, picture: str) -> dict[str, Any]:
         "pareto": page_plots.pareto_plot(report, picture),
         "comparison": page_tables.comparison_table(report),
         "gains": page_tables.gains_table(report),
+        "gains_reading": GAINS,
     }
 
 
@@ -97,7 +103,8 @@ def _quality(report: Report) -> dict[str, Any]:
     judged = [it for it in report.candidates if isinstance(it.quality_by_set[first], SetQuality)]
     return {
         "labels_drawing": page_plots.labels_plot(report, first) if judged else None,
-        "label_tables": [page_tables.label_table(report, it) for it in _sets(report, SetQuality)],
+        "label_tables": [page_labels.label_table(report, it) for it in _sets(report, SetQuality)],
+        "measure_tables": {it: page_labels.measure_tables(report, it) for it in _sets(report, SetQuality)},
         "target_tables": [page_tables.target_table(report, it) for it in _sets(report, RegressionQuality)],
         "seeds": page_tables.seeds_table(report),
         "differences": [table for _, table in sorted(tables, key=lambda one: one[0] != leading) if table is not None],
@@ -127,7 +134,7 @@ def _times(report: Report) -> dict[str, Any]:
         "batches": page_plots.batch_plots(report),
         "lengths": page_plots.length_plots(report),
         "time_tables": page_tables.time_tables(report),
-        "conditions": [it.note() for it in report.timing if it.busy],
+        "timing": timing_lines(report.timing),
     }
 
 
@@ -141,7 +148,3 @@ def _sets(report: Report, kind: type = object) -> list[str]:
         name for it in report.candidates for name, found in it.quality_by_set.items() if isinstance(found, kind)
     )
     return sorted(names, key=lambda name: name != report.first_set)
-
-
-def _plain(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

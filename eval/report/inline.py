@@ -13,6 +13,7 @@ _COLOURS = {
     "#ffffff": "var(--surface)",
     "#dddddd": "var(--grid)",
     "#cccccc": "var(--grid)",
+    "#57606a": "var(--soft)",
     "#d55e00": "var(--c0)",  # the picture's teacher, baseline and candidates
     "#777777": "var(--c1)",
     "#0072b2": "var(--c2)",

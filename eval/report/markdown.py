@@ -22,10 +22,13 @@ from eval.report.comparison import (
     with_interval,
 )
 from eval.report.details import detail_sections
-from eval.report.latency import HOW_TO_READ, latency_tables
+from eval.report.latency import latency_tables
+from eval.report.machine import machine_facts, timing_lines
+from eval.report.page_tables import gains_table
+from eval.report.reading import GAINS, how_to_read
 from eval.report.report import Report
 from eval.report.seeds import seeds_section
-from eval.report.table import markdown_table, plain
+from eval.report.table import bold, code, markdown_table, plain
 from eval.report.verdicts import goals_section
 from eval.values import RegressionQuality, TargetQuality
 
@@ -38,26 +41,6 @@ _METRICS: dict[str, tuple[str, Callable[[Interval], str]]] = {
     "mae": ("MAE", in_units),
     "spearman": ("Spearman", interval_text),
 }
-_HOW_TO_READ = """\
-{quality}
-- Time is wall clock from text to {answers}, tokenization included. *Speedup* is teacher time / candidate time,
-  paired by round, on the same device, threads and batch: above 1 is faster.
-{times}
-- MB are millions of bytes of every file needed to predict; gzip MB the same files compressed (level 6)."""
-_CLASSIFIERS = """\
-- Brackets after quality hold 95 % intervals: of a label's F1 Wilson's, which holds at a dozen positives and at a
-  perfect score; of averages and rankings from a bootstrap over the rows of the test set that keeps rare labels in. They
-  say how far a number may move on other rows of this kind; they are no paired test between two candidates.
-- *Macro* is the mean over labels, so a rare label weighs as much as a common one; *micro* pools all decisions.
-- *undefined*: the label has no positive in that test set. A dash (–): not measured; p99 needs 200 samples.
-- Thresholds come from validation data only. "F1 at 0.5" is the same model without them."""
-_REGRESSIONS = """\
-- Brackets after quality hold 95 % intervals, a bootstrap over the rows of the test set. They say how far a number may
-  move on other rows of this kind; they are no paired test between two candidates.
-- *RMSE* and *MAE* are in the target's own unit. *R²* is the share of the variance explained: 1 is all of it, 0 as good
-  as always giving the mean. *Spearman* is the correlation of the ranks. *Macro* is the mean over targets, for
-  RMSE and MAE of no use where their units differ.
-- *undefined*: all rows of that test set have one value. A dash (–): not measured; p99 needs 200 samples."""
 
 
 def render_markdown(report: Report, picture: str | None) -> str:
@@ -66,20 +49,28 @@ def render_markdown(report: Report, picture: str | None) -> str:
     parts = [f"# {plain(report.name)}", *(f"> **Note:** {plain(note)}" for note in report.notes)]
     parts += [*goals_section(report), "## Comparison"]
     if first is not None:
-        parts.append(f"Quality on test set `{report.first_set}` ({first.rows} rows).")
+        parts.append(f"Quality on test set {code(report.first_set)} ({first.rows} rows).")
     parts.append(_comparison(report))
     if picture is not None:
         parts.append(f"![{_capital(quality_name(report))} against latency; marker area is size]({picture})")
-    parts += _label_sections(report)
+    parts += [*_gains(report), *_label_sections(report)]
     parts += detail_sections(report)
     parts += seeds_section(report)
-    parts += [*_latency(report), "## How to read it", _how_to_read(report)]
+    parts += [*_latency(report), "## How to read it", how_to_read(report)]
     parts += ["## How to reproduce it", _reproduce(report)]
     return "\n\n".join(parts) + "\n"
 
 
 def _comparison(report: Report) -> str:
     return markdown_table(comparison_headings(report), (astuple(row) for row in comparison_rows(report)))
+
+
+def _gains(report: Report) -> list[str]:
+    table = gains_table(report)
+    if table is None:
+        return []
+    headings, rows = [it.text for it in table.headings], ([it.text for it in row] for row in table.rows)
+    return [f"## {table.title}", markdown_table(headings, rows, range(4)), GAINS]
 
 
 def _label_sections(report: Report) -> list[str]:
@@ -95,9 +86,9 @@ def _by_label(report: Report, test_set: str) -> str:
     qualities = list(measured.values())
     rows = [[label, str(it.support), *_label_cells(qualities, label)] for label, it in qualities[0].labels.items()]
     averages = ("macro_f1", "micro_f1", "macro_roc_auc", "macro_average_precision")
-    rows += [[f"**{average_name(report, name)}**", "", *_average_cells(qualities, name)] for name in averages]
+    rows += [[bold(average_name(report, name)), "", *_average_cells(qualities, name)] for name in averages]
     if average_name(report, "micro_f1") != ACCURACY:
-        half = f"**{average_name(report, 'macro_f1')} at 0.5**"
+        half = bold(f"{average_name(report, 'macro_f1')} at 0.5")
         rows.append([half, "", *(number(it.macro_f1_at_half) for it in qualities)])
     return markdown_table(("label", "support", *measured), rows)
 
@@ -113,7 +104,7 @@ def _by_target(report: Report, test_set: str) -> str:
     ]
     if len(qualities[0].targets) > 1:
         rows += [
-            [f"**macro {heading}**", "", *(show(getattr(one, f"macro_{name}")) for one in qualities)]
+            [bold(f"macro {heading}"), "", *(show(getattr(one, f"macro_{name}")) for one in qualities)]
             for name, (heading, show) in _METRICS.items()
         ]
     return markdown_table(("target", "mean ± deviation in truth", *measured), rows)
@@ -128,12 +119,6 @@ def _judged_on(report: Report, test_set: str, kind: type[_Quality]) -> dict[str,
     """By id, what each candidate came to on this set. kind: of all the report's qualities."""
     found = {it.id: it.quality_by_set.get(test_set) for it in report.candidates}
     return {name: quality for name, quality in found.items() if isinstance(quality, kind)}
-
-
-def _how_to_read(report: Report) -> str:
-    if report.regression is None:
-        return _HOW_TO_READ.format(quality=_CLASSIFIERS, answers="probabilities", times=HOW_TO_READ)
-    return _HOW_TO_READ.format(quality=_REGRESSIONS, answers="values", times=HOW_TO_READ)
 
 
 def _capital(text: str) -> str:
@@ -152,11 +137,11 @@ def _average_cells(qualities: Sequence[SetQuality], name: str) -> list[str]:
 def _latency(report: Report) -> list[str]:
     tables = latency_tables(report.candidates)
     found = [part for it in tables for part in (f"## {it.title}", markdown_table(it.headings, it.rows))]
-    return found or ["## Latency", "Not measured."]
+    taken = "\n".join(f"- {plain(line)}" for line in timing_lines(report.timing))
+    return [*(found or ["## Latency", "Not measured."]), *(["Times were taken in:", taken] if taken else [])]
 
 
 def _reproduce(report: Report) -> str:
     how = f"    {report.command}" if report.command else "Run the recipe that `report.json` holds."
-    facts = [(key, value) for key, value in report.environment.items() if isinstance(value, str | int | float)]
-    listed = "\n".join(f"- {plain(key)}: {plain(str(value))}" for key, value in facts)
-    return f"{how}\n\nMeasured on:\n\n{listed}" if facts else how
+    facts = "\n".join(f"- {plain(key)}: {plain(text)}" for key, text in machine_facts(report.environment))
+    return f"{how}\n\nMeasured on:\n\n{facts}" if facts else how

@@ -1,7 +1,7 @@
 """What of a report is drawn on the page, and what each mark says."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
 
 from eval.details.calibration import CalibrationErrors
 from eval.details.curves import ThresholdCurve
@@ -15,6 +15,7 @@ from eval.report.comparison import (
     milliseconds,
     number,
     quality_name,
+    setting_of,
     with_interval,
 )
 from eval.report.inline import inline_svg
@@ -41,13 +42,26 @@ class Curves:
     labels: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class _Point:
+    """One time. says: all but whose it is."""
+
+    x: float
+    y: float
+    says: str
+
+
 def colours(report: Report) -> dict[str, int]:
-    """Id -> place among the page's series: the teacher 0, the first baseline 1, others from 2 on."""
+    """Id -> place among the page's series: the teacher 0, the first baseline 1, others from 2 on.
+
+    In the report's order, as in every table.
+    """
     first = [it.id for it in report.candidates if it.id == report.teacher_id]
     baselines = [it.id for it in report.candidates if it.stage == "tfidf"][:1]
     others = [it.id for it in report.candidates if it.id not in first and it.id not in baselines]
     fixed = dict.fromkeys(first, 0) | dict.fromkeys(baselines, 1)
-    return fixed | {name: 2 + place for place, name in enumerate(others)}
+    places = fixed | {name: 2 + place for place, name in enumerate(others)}
+    return {it.id: places[it.id] for it in report.candidates}
 
 
 def pareto_plot(report: Report, picture: str) -> str:
@@ -93,11 +107,14 @@ def batch_plots(report: Report) -> list[tuple[str, str]]:
     ways = sorted({(row.device, row.threads) for it in report.candidates for row in it.latency})
     plots: list[tuple[str, str]] = []
     for device, threads in ways:
-        timed = {it.id: _rows(it, device, threads) for it in report.candidates}
+        timed = {
+            it.id: [row for row in it.latency if (row.device, row.threads) == (device, threads)]
+            for it in report.candidates
+        }
         batches = sorted({row.batch_size for rows in timed.values() for row in rows})
         if len(batches) > 1:
-            lines = [_batch_line(name, rows, chosen[name]) for name, rows in timed.items() if rows]
-            title = f"{device}, {threads} thread{'s' * (threads > 1)}"
+            lines = [line for name, rows in timed.items() for line in _lines(name, rows, chosen[name], _by_batch)]
+            title = f"{device}, {threads} thread{'s' * (threads > 1)}{_dashes(timed)}"
             across = Axis("texts in a batch", log=True, ticks=tuple(batches))
             drawing = draw_lines(f"batch{len(plots)}", title, lines, across, Axis("ms a text, p50", log=True))
             plots.append((title, drawing))
@@ -107,24 +124,16 @@ def batch_plots(report: Report) -> list[tuple[str, str]]:
 def length_plots(report: Report) -> list[tuple[str, str]]:
     """Title and drawing of p50 by length of the texts, for each way that several lengths were timed in."""
     chosen = colours(report)
-    ways = sorted({(row.device, row.threads, row.batch_size) for it in report.candidates for row in it.length_latency})
     plots: list[tuple[str, str]] = []
-    for device, threads, batch in ways:
-        lines = []
-        for it in report.candidates:
-            way = [
-                row
-                for row in it.length_latency
-                if (row.device, row.threads, row.batch_size) == (device, threads, batch)
-            ]
-            timed = sorted((row.tokens, row.p50_ms) for row in way if row.tokens is not None)
-            says = tuple(f"{it.id}, {tokens} tokens: {milliseconds(ms)} ms" for tokens, ms in timed)
-            if timed:
-                x, y = zip(*timed, strict=True)
-                lines.append(Line(chosen[it.id], tuple(map(float, x)), y, says))
-        lengths = sorted({tokens for line in lines for tokens in line.x})
+    for way in sorted({astuple(setting_of(row)) for it in report.candidates for row in it.length_latency}):
+        timed = {
+            it.id: [row for row in it.length_latency if astuple(setting_of(row)) == way and row.tokens is not None]
+            for it in report.candidates
+        }
+        lengths = sorted({row.tokens for rows in timed.values() for row in rows if row.tokens is not None})
         if len(lengths) > 1:
-            title = str(Setting(device, threads, batch))
+            lines = [line for name, rows in timed.items() for line in _lines(name, rows, chosen[name], _by_length)]
+            title = f"{Setting(*way)}{_dashes(timed)}"
             across = Axis(f"tokens of every text ({title})", log=True, ticks=tuple(lengths))
             plots.append((title, draw_lines(f"length{len(plots)}", title, lines, across, Axis("ms, p50", log=True))))
     return plots
@@ -193,17 +202,34 @@ def _fitted(series: Iterable[Dots]) -> tuple[float, float]:
     return max(min(ends) - 0.04, _SHARE[0]), min(max(ends) + 0.04, _SHARE[1])
 
 
-def _rows(candidate: Measurement, device: str, threads: int) -> list[LatencyRow]:
-    rows = (row for row in candidate.latency if (row.device, row.threads) == (device, threads))
-    return sorted(rows, key=lambda row: row.batch_size)
+def _lines(name: str, rows: Sequence[LatencyRow], colour: int, point: Callable[[LatencyRow], _Point]) -> Iterator[Line]:
+    """A line for each runtime: on CUDA a torch model comes in fp32 and in fp16, in one setting."""
+    runtimes = _runtimes(rows)
+    for place, runtime in enumerate(runtimes):
+        points = sorted((point(row) for row in rows if row.runtime == runtime), key=lambda it: it.x)
+        who = f"{name} ({runtime})" if len(runtimes) > 1 else name
+        says = tuple(f"{who}, {it.says}" for it in points)
+        yield Line(colour, tuple(it.x for it in points), tuple(it.y for it in points), says, dashed=place > 0)
 
 
-def _batch_line(name: str, rows: list[LatencyRow], colour: int) -> Line:
-    each = [row.p50_ms / row.batch_size for row in rows]
-    says = tuple(
-        f"{name}, batch {row.batch_size}: {milliseconds(one)} ms a text" for row, one in zip(rows, each, strict=True)
-    )
-    return Line(colour, tuple(float(row.batch_size) for row in rows), tuple(each), says)
+def _runtimes(rows: Iterable[LatencyRow]) -> list[str]:
+    """In the rows' order: fp32 comes before fp16."""
+    return list(dict.fromkeys(row.runtime for row in rows))
+
+
+def _dashes(timed: Mapping[str, Sequence[LatencyRow]]) -> str:
+    """What the dashed lines are, if there are any."""
+    second = dict.fromkeys(runtime for rows in timed.values() for runtime in _runtimes(rows)[1:])
+    return f"; dashed: {', '.join(second)}" if second else ""
+
+
+def _by_batch(row: LatencyRow) -> _Point:
+    each = row.p50_ms / row.batch_size
+    return _Point(float(row.batch_size), each, f"batch {row.batch_size}: {milliseconds(each)} ms a text")
+
+
+def _by_length(row: LatencyRow) -> _Point:
+    return _Point(float(row.tokens or 0), row.p50_ms, f"{row.tokens} tokens: {milliseconds(row.p50_ms)} ms")
 
 
 def _names(found: Mapping[str, object]) -> dict[str, str]:
@@ -212,9 +238,13 @@ def _names(found: Mapping[str, object]) -> dict[str, str]:
 
 
 def _curve_lines(curve: ThresholdCurve) -> tuple[tuple[tuple[float, float], ...], ...]:
-    at = curve.thresholds[curve.current]
+    own = curve.thresholds[curve.current]
     measured = (curve.precision, curve.recall, curve.f1)
-    return (*(tuple(zip(curve.thresholds, values, strict=True)) for values in measured), ((at, 0.0), (at, 1.0)))
+    points = (
+        tuple((at, value) for at, value in zip(curve.thresholds, values, strict=True) if value is not None)
+        for values in measured
+    )
+    return (*points, ((own, 0.0), (own, 1.0)))
 
 
 def _curve_says(curve: ThresholdCurve) -> str:

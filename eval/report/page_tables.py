@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 
-from eval.measurement import Measurement, SetDetails, SetQuality
+from eval.measurement import Measurement, SetDetails
 from eval.report.comparison import (
     MISSING,
     UNDEFINED,
@@ -17,7 +17,7 @@ from eval.report.comparison import (
     number,
     quality_name,
     significant,
-    with_interval,
+    speedup_text,
 )
 from eval.report.gains import StageGain, stage_gains
 from eval.report.latency import latency_tables
@@ -28,7 +28,6 @@ from eval.values import RegressionQuality
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _WIDE, _LONG = 40, 24  # letters
 _UNITS = {"k": 1e3, "M": 1e6}
-_AVERAGES = ("macro_f1", "micro_f1", "macro_roc_auc", "macro_average_precision")
 
 
 @dataclass(frozen=True)
@@ -42,12 +41,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """title: what a screen reader calls it. A row's first cell names it. faint: rows of less interest, by place."""
+    """title: what a screen reader calls it. A row's first cell names it. faint: rows of less interest, by place.
+
+    foot: rows that stay below however it is sorted.
+    """
 
     title: str
     headings: tuple[Cell, ...]
     rows: tuple[tuple[Cell, ...], ...]
     faint: frozenset[int] = frozenset()
+    foot: tuple[tuple[Cell, ...], ...] = ()
 
 
 def sort_value(text: str) -> float | None:
@@ -65,6 +68,7 @@ def table(
     rows: Iterable[Sequence[str]],
     faint: Iterable[int] = (),
     words: int = 1,
+    foot: Iterable[Sequence[str]] = (),
 ) -> Table:
     """Rows of strings as a table. words: so many columns from the left are sorted by their letters."""
 
@@ -74,7 +78,7 @@ def table(
             for place, text in enumerate(texts)
         )
 
-    return Table(title, cells(headings), tuple(map(cells, rows)), frozenset(faint))
+    return Table(title, cells(headings), tuple(map(cells, rows)), frozenset(faint), tuple(map(cells, foot)))
 
 
 def cell_kind(text: str, words: bool = True) -> str:
@@ -90,23 +94,6 @@ def comparison_table(report: Report) -> Table:
     faint = (place for place, it in enumerate(report.candidates) if it.id in beaten)
     rows = [[str(cell) for cell in astuple(row)] for row in comparison_rows(report)]
     return table("All candidates", comparison_headings(report), rows, faint)
-
-
-def label_table(report: Report, test_set: str) -> Table:
-    """Labels down, candidates across, the averages below."""
-    measured = {
-        it.id: quality for it in report.candidates if isinstance(quality := it.quality_by_set.get(test_set), SetQuality)
-    }
-    qualities = list(measured.values())
-    rows = [
-        [label, str(it.support), *(_label_f1(quality, label) for quality in qualities)]
-        for label, it in qualities[0].labels.items()
-    ]
-    rows += [
-        [average_name(report, name), "", *(interval_text(getattr(quality, name)) for quality in qualities)]
-        for name in _AVERAGES
-    ]
-    return table(f"F1 by label on {test_set}", ("label", "positives", *measured), rows)
 
 
 def target_table(report: Report, test_set: str) -> Table:
@@ -172,7 +159,7 @@ def gains_table(report: Report) -> Table | None:
     if not gains:
         return None
     headings = (
-        "stage", "type", "began with", "settings", "size", "gzip size", "parameters", "zeros", "speed (p50)",
+        "stage", "type", "began with", "settings", "size", "gzip size", "parameters", "zeros", "speed",
         f"{quality_name(report)}, change",
     )  # fmt: skip
     rows = [_gain_cells(gain) for gain in gains]
@@ -188,11 +175,6 @@ def signed(value: float | None, low: float | None, high: float | None) -> str:
     return f"{value:+z.3f} ({low:+z.3f} to {high:+z.3f})"
 
 
-def _label_f1(quality: SetQuality, label: str) -> str:
-    found = quality.labels.get(label)
-    return with_interval(found.f1, found.f1_low, found.f1_high) if found else MISSING
-
-
 def _gain_cells(gain: StageGain) -> list[str]:
     parameters = MISSING if gain.parameters_share is None else _percent(gain.parameters_share)
     return [
@@ -204,7 +186,7 @@ def _gain_cells(gain: StageGain) -> list[str]:
         _percent(gain.gzip_share),
         parameters,
         f"{100 * gain.zeros:.1f} % (was {100 * gain.zeros_before:.1f} %)",
-        MISSING if gain.speed is None else f"{significant(gain.speed)}×",
+        speedup_text(gain.speed),
         signed(gain.quality.value, gain.quality.low, gain.quality.high),
     ]
 

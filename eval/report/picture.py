@@ -38,6 +38,7 @@ _DIRECTIONS = (
     (-1, -0.5),
 )
 _FAINT = 0.35
+_INK, _SOFT = "#000000", "#57606a"  # of names, the dominated ones' softer; both are read on either theme
 _LETTERS = 32  # the most that is shown of a name
 _DISTANCES = (8, 22, 36, 50, 66, 82, 100, 120, 145, 170, 200, 230, 260)  # pixels from the marker's edge, tried in turn
 
@@ -162,7 +163,7 @@ def _draw_names(figure: Any, axes: Any, points: Sequence[_Point]) -> None:
     for point in sorted(points, key=lambda it: -it.x):  # names go to the right first: so lines seldom cross
         centre, radius = to_pixels.transform((point.x, point.y)), _radius(point, figure.dpi)
         colour = _STYLES[point.part][0]
-        text = {"fontsize": 9, "color": colour, "alpha": max(point.strength, 0.6)}
+        text = {"fontsize": 9, "color": _INK if point.strength == 1 else _SOFT, "gid": f"name-{point.place}"}
         name = axes.text(0, 0, point.name, in_layout=False, parse_math=False, verticalalignment="bottom", **text)
         size = name.get_window_extent(renderer)
         box, distance = _free_place(centre, radius, (size.width, size.height), taken, axes.get_window_extent(renderer))

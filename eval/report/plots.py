@@ -37,12 +37,13 @@ class Dots:
 
 @dataclass(frozen=True)
 class Line:
-    """One line with a mark at each point. says: of each mark."""
+    """One line with a mark at each point. says: of each mark. dashed: a series' second line."""
 
     colour: int
     x: tuple[float, ...]
     y: tuple[float, ...]
     says: tuple[str, ...]
+    dashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ def draw_lines(name: str, says: str, lines: Sequence[Line], across: Axis, up: Ax
     with _figure(54, 250) as (axes, finish):
         for place, line in enumerate(lines):
             colour = _colour(line.colour)
-            axes.plot(line.x, line.y, gid=f"line-{place}", color=colour, linewidth=1.5)
+            style = "dashed" if line.dashed else "solid"
+            axes.plot(line.x, line.y, gid=f"line-{place}", color=colour, linewidth=1.5, linestyle=style)
             dots = {"s": 22, "color": colour, "marker": _marker(line.colour), "linewidths": 0}
             axes.scatter(line.x, line.y, gid=f"dots-{place}", **dots)
         _across(axes, across)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ class Report:
     was judged on it. notes: sentences a reader must see before the numbers (e.g. that the data is synthetic).
     command: what was typed to make it, or None. seeds: of the stages that were trained with several.
     verdicts: on the recipe's goals, in its order. timing: what else the machine did while times were taken.
+    test_sha256s: of each test set's rows, by which two reports know that they were judged on the same ones; empty where
+    nobody said.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Report:
     seeds: tuple[SeedSpread, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     timing: tuple[Conditions, ...] = ()
+    test_sha256s: dict[str, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -70,6 +73,7 @@ class Report:
             "seeds": [dump(it) for it in self.seeds],
             "timing": [dump(it) for it in self.timing],
             "verdicts": [dump(it) for it in self.verdicts],
+            "test_sha256s": self.test_sha256s,
         }
 
     @classmethod
@@ -92,6 +96,7 @@ class Report:
                 seeds=read(tuple[SeedSpread, ...], data.get("seeds", [])),
                 verdicts=read(tuple[Verdict, ...], data.get("verdicts", [])),
                 timing=read(tuple[Conditions, ...], data.get("timing", [])),
+                test_sha256s=read(dict[str, str], data.get("test_sha256s", {})),
             )
         except (KeyError, TypeError, AttributeError, InvalidInputError) as error:
             raise InvalidInputError(f"the report is damaged, or not one of ours: {error!r}") from error

@@ -21,7 +21,7 @@ def seeds_section(report: Report) -> list[str]:
 def seed_lines(report: Report) -> list[str]:
     """One sentence a stage, on the first test set."""
     metric = "macro_f1" if report.regression is None else "macro_r2"
-    found = {it.stage: _mean(it.by_set[report.first_set][metric]) for it in report.seeds}
+    found = {it.stage: mean_text(it.by_set[report.first_set][metric]) for it in report.seeds}
     return [
         f"{it.stage}, trained with seeds {_listed(it)}: {quality_name(report)} {found[it.stage]}" for it in report.seeds
     ]
@@ -33,7 +33,7 @@ def _listed(found: SeedSpread) -> str:
 
 def _table(report: Report) -> str:
     rows = [
-        [metric, it.stage, test, _listed(it), _mean(found), _values(found)]
+        [metric, it.stage, test, _listed(it), mean_text(found), _values(found)]
         for it in report.seeds
         for test, metrics in it.by_set.items()
         for metric, found in _shown(metrics).items()
@@ -46,7 +46,8 @@ def _shown(metrics: dict[str, Spread]) -> dict[str, Spread]:
     return {name: found for name, found in metrics.items() if "[" not in name}
 
 
-def _mean(found: Spread) -> str:
+def mean_text(found: Spread) -> str:
+    """`0.742 ± 0.004`, or "undefined"."""
     if found.mean is None:
         return UNDEFINED
     return number(found.mean) if found.deviation is None else f"{number(found.mean)} ± {number(found.deviation)}"

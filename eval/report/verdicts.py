@@ -76,14 +76,14 @@ def goals_section(report: Report) -> list[str]:
         "## Goals",
         " ".join(map(plain, verdict_lines(report))),
         markdown_table(HEADINGS, rows, range(len(HEADINGS))),
-        _READ,
+        HOW_TO_READ,
     ]
 
 
-_READ = (
+HOW_TO_READ = (
     "*Met*: the whole 95 % interval lies on the good side of the bound; *missed*: all of it on the bad side; else "
-    "*undecided*, as is what rests on fewer than 10 positives. Against another model what is measured is the paired "
-    "difference on the same rows. Sizes have no interval."
+    "*undecided*, as is what rests on fewer than 10 positives (of a regression, rows). Against another model what is "
+    "measured is the paired difference on the same rows. Sizes have no interval."
 )
 
 

@@ -2,23 +2,25 @@
 
     python tests/benchmarks/bootstrap_coverage.py --output bootstrap-coverage.json
 
-About 15 minutes of one core with the default 2,000 simulated test sets per setting; nothing of it is timed.
+About 20 minutes of one core with the default 2,000 simulated test sets per setting; nothing of it is timed.
 
 A row's labels are drawn independently of other rows', so the number of positives varies as in a natural sample. Scores
 of negatives are standard normal, those of positives lie `gap` above; decisions are at a fixed threshold that lets
-through 80 % as many negatives as there are positives. Truth is the population's value, in closed form (average
-precision, and ROC-AUC and average precision over pooled labels: from 2 million rows).
+through `passed` times as many negatives as there are positives, or, where a row has one label, at the highest score.
+Truth is the population's value, in closed form or integrated over thresholds.
 
-Three other models are compared with that one, each truly worse in F1 by exactly the margin (0.03 of a label, 0.01 of
-the mean of six): `noisy` and `near` have lower scores for positives, which correlate .9 and .99 with the other's;
-`drops` has nearly the same scores but for a share of the positives, which it ranks below all negatives. "Met" is what a
-goal `>= teacher - margin` would be called: the low end of the paired difference is not below -margin.
+Four other models are compared with that one, each truly worse in F1 by exactly the margin (0.03 of a label, 0.01 of the
+mean of six; of the accuracy where a row has one label): `noisy` and `near` have lower scores for positives, which
+correlate .9 and .99 with the other's; `drops` has nearly the same scores but for a share of the positives, which it
+ranks below all negatives; `alarms` but for a share of the negatives, which it scores as it does positives. "Met" is
+what a goal would be called that allows for exactly what the model is truly worse by: `>= teacher - 0.03` of F1, of
+ROC-AUC and average precision what comes of it. Then the low end of the paired difference is not below that.
 """
 
 import argparse
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import Pool
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -31,26 +33,29 @@ from scipy.stats import norm
 from compress.memory import keep_freed_memory
 from eval.contract import Interval, LabelledTexts
 from eval.evaluator import judge
-from eval.intervals.differences import paired_differences
+from eval.intervals.differences import Differences, paired_differences
 from eval.intervals.resample import LABEL_METRICS
 from eval.intervals.scores import intervals
-from eval.metrics import average_precision, macro, micro, per_label, roc_auc
 
 Doubles: TypeAlias = NDArray[np.float64]
-PASSED = 0.8  # negatives let through, per positive
 TOGETHER = 0.5  # correlation of what makes a row positive, label by label
-POPULATION = 2_000_000
+BOTTOM = -5.0  # where the scores of dropped positives lie
 
 
 @dataclass(frozen=True)
 class Setting:
-    """positives: expected, by label, in `rows` rows. margin: by which the other models are worse in macro F1."""
+    """positives: expected, by label, in `rows` rows. margin: by which the other models are worse in F1 or accuracy.
+
+    passed: negatives let through, per positive. one_each: whether every row has one label, and one decision.
+    """
 
     name: str
     rows: int
     positives: tuple[int, ...]
     gap: float
     margin: float
+    passed: float = 0.8
+    one_each: bool = False
 
     @property
     def shares(self) -> Doubles:
@@ -58,21 +63,22 @@ class Setting:
 
     @property
     def thresholds(self) -> Doubles:
-        return np.asarray(norm.isf(PASSED * self.shares / (1 - self.shares)))
+        return np.asarray(norm.isf(self.passed * self.shares / (1 - self.shares)))
 
 
 @dataclass(frozen=True)
-class Other:
-    """A model compared with the first. falls: by how much lower its positives score, dropped: share of them, (L,)."""
+class Model:
+    """falls: by how much lower than `gap` its positives score; dropped: share of them; raised: of negatives, (L,)."""
 
     name: str
     correlation: float
     falls: Doubles
     dropped: Doubles
+    raised: Doubles
 
 
 def settings() -> list[Setting]:
-    """One label at each support, of a middling and of a good model; and six labels of Jigsaw's shares."""
+    """One label at each support, of a middling, a good and a precise model; six labels of Jigsaw's shares; classes."""
     single = [
         Setting(f"{positives} positives, {kind}", 1000, (positives,), gap, 0.03)
         for positives in (10, 30, 60, 100)
@@ -81,107 +87,199 @@ def settings() -> list[Setting]:
     six = (8, 16, 50, 100, 100, 200)
     return [
         *single,
+        Setting("30 positives, precise", 1000, (30,), 4.0, 0.03, passed=0.1),
+        Setting("100 positives, precise", 1000, (100,), 4.0, 0.01, passed=0.1),
         Setting("six labels, middling", 2000, six, 2.5, 0.01),
         Setting("six labels, good", 2000, six, 4.0, 0.01),
+        Setting("two classes", 300, (150, 150), 3.0, 0.01, one_each=True),
+        Setting("three classes", 250, (125, 75, 50), 3.0, 0.01, one_each=True),
     ]
 
 
-def recall_of(setting: Setting, falls: Doubles, dropped: Doubles) -> Doubles:
-    return np.asarray(norm.sf(setting.thresholds - setting.gap + falls) * (1 - dropped))
+def recall(setting: Setting, model: Model, at: Doubles) -> Doubles:
+    """Share of the positives that score above. at: (..., L)."""
+    return (1 - model.dropped) * norm.sf(at - setting.gap + model.falls) + model.dropped * norm.sf(at - BOTTOM)
 
 
-def f1_of(recall: Doubles) -> Doubles:
-    return 2 * recall / (1 + recall + PASSED)
+def passing(setting: Setting, model: Model, at: Doubles) -> Doubles:
+    """Share of the negatives that score above."""
+    return (1 - model.raised) * norm.sf(at) + model.raised * norm.sf(at - setting.gap + model.falls)
 
 
-def others(setting: Setting) -> list[Other]:
-    """Worse in every label's F1 by the margin, in ways that differ."""
+def highest(setting: Setting, model: Model) -> Doubles:
+    """(L,): how often the score of a row's one class is the highest of all."""
+    at = np.linspace(-10, 10 + setting.gap, 4001)[:, None]
+    below = norm.cdf(at) ** (len(setting.positives) - 1)
+    return np.asarray(np.trapezoid(below, -recall(setting, model, at), axis=0))
+
+
+def rates(setting: Setting, model: Model) -> tuple[Doubles, Doubles]:
+    """Of its decisions: share of the positives, and of the negatives, that are decided positive, each (L,)."""
+    if not setting.one_each:
+        return recall(setting, model, setting.thresholds), passing(setting, model, setting.thresholds)
+    right = highest(setting, model)
+    return right, (1 - right) / (len(right) - 1)
+
+
+def f1_of(shares: Doubles, hits: Doubles, alarms: Doubles) -> Doubles:
+    """All as shares of the rows."""
+    return np.asarray(2 * hits / (shares + hits + alarms))
+
+
+def truths(setting: Setting, model: Model) -> dict[str, Doubles]:
+    """metric -> by label, then macro and micro, (L + 2,)."""
+    right, wrong = rates(setting, model)
+    shares = setting.shares
+    hits, alarms = shares * right, (1 - shares) * wrong
+    decided = {
+        "f1": lambda share, hit, alarm: f1_of(share, hit, alarm),
+        "precision": lambda _, hit, alarm: hit / (hit + alarm),
+        "recall": lambda share, hit, _: hit / share,
+    }
+    counts = (shares, hits, alarms)
+    found = {name: _averaged(of(*counts), of(*(it.sum() for it in counts))) for name, of in decided.items()}
+    at = np.linspace(-12, 12 + setting.gap, 20_001)[:, None]
+    above = shares * recall(setting, model, at), (1 - shares) * passing(setting, model, at)
+    pooled = [it.sum(axis=1, keepdims=True) for it in above]
+    found["roc_auc"] = _averaged(area(*above), area(*pooled)[0])
+    found["average_precision"] = _averaged(mean_precision(*above), mean_precision(*pooled)[0])
+    return found
+
+
+def area(positives: Doubles, negatives: Doubles) -> Doubles:
+    """(K, L) shares of rows above each threshold, from the lowest -> ROC-AUC, (L,)."""
+    return np.asarray(np.trapezoid(positives, -negatives, axis=0) / (positives[0] * negatives[0]))
+
+
+def mean_precision(positives: Doubles, negatives: Doubles) -> Doubles:
+    """The same -> average precision, (L,)."""
+    precision = positives / np.maximum(positives + negatives, 1e-300)
+    return np.asarray(np.trapezoid(precision, -positives, axis=0) / positives[0])
+
+
+def _averaged(by_label: Doubles, micro: float) -> Doubles:
+    return np.array([*by_label, by_label.mean(), float(micro)])
+
+
+def first_of(setting: Setting) -> Model:
     nothing = np.zeros(len(setting.positives))
-    fine = f1_of(recall_of(setting, nothing, nothing))
+    return Model("first", 1, nothing, nothing, nothing)
 
-    def solved(worse: Callable[[float], Doubles], most: float) -> Doubles:
-        return np.array(
-            [brentq(lambda x, i=i: fine[i] - worse(x)[i] - setting.margin, 0, most) for i in range(len(fine))]
+
+def others(setting: Setting) -> list[Model]:
+    """Worse in every label's F1 by the margin, or in accuracy, in ways that differ."""
+    first = first_of(setting)
+
+    def quality(model: Model) -> Doubles:
+        right, wrong = rates(setting, model)
+        return (
+            right if setting.one_each else f1_of(setting.shares, setting.shares * right, (1 - setting.shares) * wrong)
         )
 
-    falls = solved(lambda x: f1_of(recall_of(setting, nothing + x, nothing)), setting.gap)
-    dropped = solved(lambda x: f1_of(recall_of(setting, nothing, nothing + x)), 1)
-    return [
-        Other("noisy", 0.9, falls, nothing),
-        Other("near", 0.99, falls, nothing),
-        Other("drops", 0.99999, nothing, dropped),  # at 1 it would be an exact copy wherever it happens to drop none
+    def solved(name: str, most: float) -> Doubles:
+        def short(x: float, place: int) -> float:
+            worse = replace(first, **{name: np.full(len(setting.positives), x)})
+            return float((quality(first) - quality(worse))[place] - setting.margin)
+
+        return np.array([brentq(short, 0, most, args=(place,)) for place in range(len(setting.positives))])
+
+    falls = solved("falls", setting.gap)
+    found = [
+        replace(first, name="noisy", correlation=0.9, falls=falls),
+        replace(first, name="near", correlation=0.99, falls=falls),
+        # at 1 it would be an exact copy wherever it happens to drop none
+        replace(first, name="drops", correlation=0.99999, dropped=solved("dropped", 1)),
     ]
+    if setting.one_each:  # each of its false alarms is a lost row of another class, as those of `drops` are
+        return found
+    return [*found, replace(first, name="alarms", correlation=0.99999, raised=solved("raised", 1))]
 
 
-def draw(setting: Setting, rows: int, models: list[Other], rng: np.random.Generator) -> tuple[Any, list[Any]]:
+def draw(setting: Setting, models: list[Model], rng: np.random.Generator) -> tuple[Any, list[Any]]:
     """Targets (N, L) and the probabilities of the first model and the others, each (N, L)."""
-    shape = rows, len(setting.positives)
-    causes = np.sqrt(TOGETHER) * rng.standard_normal((rows, 1)) + np.sqrt(1 - TOGETHER) * rng.standard_normal(shape)
-    targets = (causes > norm.isf(setting.shares)).astype(np.int8)
-    noise = rng.standard_normal(shape)
+    targets = drawn_targets(setting, rng)
+    noise = rng.standard_normal(targets.shape)
     scores = [noise + setting.gap * targets]
     for model in models:
-        own = model.correlation * noise + np.sqrt(1 - model.correlation**2) * rng.standard_normal(shape)
-        own = own + (setting.gap - model.falls) * targets
-        lost = (targets == 1) & (rng.random(shape) < model.dropped)
-        scores.append(np.where(lost, -5 + rng.standard_normal(shape), own))
+        own = model.correlation * noise + np.sqrt(1 - model.correlation**2) * rng.standard_normal(targets.shape)
+        moved = rng.random(targets.shape)
+        raised = (targets == 0) & (moved < model.raised)
+        own = own + (setting.gap - model.falls) * (targets | raised)
+        lost = (targets == 1) & (moved < model.dropped)
+        scores.append(np.where(lost, BOTTOM + rng.standard_normal(targets.shape), own))
     return targets, [probability(it) for it in scores]
+
+
+def drawn_targets(setting: Setting, rng: np.random.Generator) -> Any:
+    shape = setting.rows, len(setting.positives)
+    if setting.one_each:
+        return np.eye(shape[1], dtype=np.int8)[rng.choice(shape[1], size=shape[0], p=setting.shares)]
+    causes = np.sqrt(TOGETHER) * rng.standard_normal((shape[0], 1)) + np.sqrt(1 - TOGETHER) * rng.standard_normal(shape)
+    return (causes > norm.isf(setting.shares)).astype(np.int8)
 
 
 def probability(scores: Doubles) -> Any:
     return (1 / (1 + np.exp(-scores))).astype(np.float32)
 
 
-def truths(setting: Setting) -> dict[str, Doubles]:
-    """The first model's: metric -> by label, then macro and micro, (L + 2,)."""
-    recall = recall_of(setting, np.zeros(1), np.zeros(1))
-    shares = setting.shares
-    by_label = {"f1": f1_of(recall), "precision": recall / (recall + PASSED), "recall": recall}
-    pooled = float((shares * recall).sum() / shares.sum())
-    micros = {"f1": f1_of(np.array(pooled)), "precision": pooled / (pooled + PASSED), "recall": pooled}
-    found = {name: np.array([*values, values.mean(), float(micros[name])]) for name, values in by_label.items()}
-    targets, (scores,) = draw(setting, POPULATION, [], np.random.default_rng(99))
-    for name, metric in (("roc_auc", roc_auc), ("average_precision", average_precision)):
-        averages = [macro(metric, targets, scores), micro(metric, targets, scores)]
-        found[name] = np.array([*per_label(metric, targets, scores), *averages], dtype=np.float64)
-    return found
+Tally: TypeAlias = dict[str, list[float]]
 
 
-def counted(setting: Setting, trial: int, resamples: int, truth: dict[str, Doubles], models: list[Other]) -> Any:
-    """One simulated test set: name -> [covered or met, 1, width], nothing where undefined."""
+def counted(
+    setting: Setting, trial: int, resamples: int, models: list[Model], known: list[dict[str, Doubles]]
+) -> Tally:
+    """One simulated test set: name -> [covered or met, 1, width], nothing where undefined.
+
+    known: the truths of the first model and of each other.
+    """
     rng = np.random.default_rng((trial, setting.rows, *setting.positives, int(10 * setting.gap)))
-    targets, answers = draw(setting, setting.rows, models, rng)
+    targets, answers = draw(setting, models, rng)
     labels = tuple(map(str, range(len(setting.positives))))
     test_set = LabelledTexts(("",) * setting.rows, labels, targets)
-    thresholds = probability(setting.thresholds)
+    thresholds = None if setting.one_each else probability(setting.thresholds)
     first, *rest = (judge(it, test_set, thresholds, resamples=resamples, seed=trial) for it in answers)
-    found: dict[str, list[float]] = {}
+    found: Tally = {}
 
     def add(name: str, interval: Interval, holds: Callable[[float, float], bool]) -> None:
         if interval.low is not None and interval.high is not None:
             found[name] = [holds(interval.low, interval.high), 1, interval.high - interval.low]
 
     measured = intervals(targets, first)
-    titles = [*labels, "macro", "micro"] if len(labels) > 1 else labels
+    titles = [*labels, "macro", "micro"] if len(labels) > 1 else [*labels]  # of one label no average
     for name in LABEL_METRICS:
         pieces = [*measured.labels[name], measured.averages[f"macro_{name}"], measured.averages[f"micro_{name}"]]
-        for title, piece, true in zip(titles, pieces, truth[name], strict=False):  # of one label no average
+        true_values = known[0][name]
+        for title, piece, true in zip(titles, pieces[: len(titles)], true_values[: len(titles)], strict=True):
             add(f"{name} {title}", piece, lambda low, high, true=true: low <= true <= high)
-    for model, other in zip(models, rest, strict=True):
+    for model, other, its in zip(models, rest, known[1:], strict=True):
         less = paired_differences(targets, labels, other, first)
-        for title, piece in zip(titles, (*less.label_f1.values(), less.macro_f1), strict=False):
-            add(f"difference {model.name} {title}", piece, lambda low, high: low <= -setting.margin <= high)
-            add(f"met {model.name} {title}", piece, lambda low, _: low >= -setting.margin)
+        for name, pieces in compared(less).items():
+            true_values = its[name] - known[0][name]
+            shown = [*labels, "macro", "micro"][: len(pieces)] if len(labels) > 1 else [*labels]
+            about = model.name if name == "f1" else f"{model.name} {name}"
+            for title, piece, true in zip(shown, pieces[: len(shown)], true_values[: len(shown)], strict=True):
+                add(f"difference {about} {title}", piece, lambda low, high, true=true: low <= true <= high)
+                add(f"met {about} {title}", piece, lambda low, _, true=true: low >= true)
     return found
+
+
+def compared(less: Differences) -> dict[str, list[Interval]]:
+    """metric -> differences by label, macro, and of F1 micro."""
+    return {
+        "f1": [*less.label_f1.values(), less.macro_f1, less.micro_f1],
+        "roc_auc": [*less.label_roc_auc.values(), less.macro_roc_auc],
+        "average_precision": [*less.label_average_precision.values(), less.macro_average_precision],
+    }
 
 
 def measured(arguments: tuple[Setting, int, int]) -> dict[str, Any]:
     """One setting as a row of the JSON: each share in percent."""
     setting, trials, resamples = arguments
-    truth, models = truths(setting), others(setting)
+    models = others(setting)
+    known = [truths(setting, model) for model in (first_of(setting), *models)]
     sums: dict[str, Doubles] = {}
     for trial in range(trials):
-        for name, one in counted(setting, trial, resamples, truth, models).items():
+        for name, one in counted(setting, trial, resamples, models, known).items():
             sums[name] = sums.get(name, np.zeros(3)) + one
     results = {
         name: {"percent": round(100 * hits / of, 1), "of": int(of), "mean_width": round(width / of, 4)}
@@ -192,8 +290,8 @@ def measured(arguments: tuple[Setting, int, int]) -> dict[str, Any]:
         "rows": setting.rows,
         "expected_positives": setting.positives,
         "margin": setting.margin,
-        "true_f1": [round(float(it), 3) for it in truth["f1"][: len(setting.positives)]],
-        "true_roc_auc": [round(float(it), 4) for it in truth["roc_auc"][: len(setting.positives)]],
+        "true_f1": [round(float(it), 3) for it in known[0]["f1"][: len(setting.positives)]],
+        "true_roc_auc": [round(float(it), 4) for it in known[0]["roc_auc"][: len(setting.positives)]],
         "results": results,
     }
 
@@ -203,7 +301,7 @@ def lines(row: dict[str, Any]) -> Iterator[str]:
     yield f"\n{row['setting']}: {row['rows']} rows, F1 {row['true_f1']}, ROC-AUC {row['true_roc_auc']}"
     for name, it in row["results"].items():
         kind = "of 'met', truly worse" if name.startswith("met") else "covered"
-        yield f"  {name:28s} {it['percent']:5.1f} % {kind}, mean width {it['mean_width']:.4f}, of {it['of']}"
+        yield f"  {name:42s} {it['percent']:5.1f} % {kind}, mean width {it['mean_width']:.4f}, of {it['of']}"
 
 
 def main() -> None:

@@ -33,14 +33,20 @@ for (const table of all("table.sortable")) {
 
 // Names of marks: at the pointer, and at the mark that has the keyboard's focus.
 const tip = document.getElementById("tip");
+let told = null;
 function tell(mark) {
+  told = mark;
   tip.textContent = mark.getAttribute("aria-label");
   tip.hidden = false;
   const at = mark.getBoundingClientRect(), own = tip.getBoundingClientRect();
+  tip.hidden = at.bottom < 0 || at.top > innerHeight;
   tip.style.left = `${Math.max(4, Math.min(at.right + 8, innerWidth - own.width - 4))}px`;
   tip.style.top = `${Math.max(4, at.top - own.height - 6)}px`;
 }
-const hush = () => (tip.hidden = true);
+function hush() {
+  told = null;
+  tip.hidden = true;
+}
 for (const drawing of all("svg.drawing")) {
   const marks = all(".mark", drawing);
   if (marks.length) marks[0].setAttribute("tabindex", "0");
@@ -62,7 +68,9 @@ for (const drawing of all("svg.drawing")) {
     next.focus();
   });
 }
-addEventListener("scroll", hush, { passive: true });
+// The focus itself scrolls the page to its mark, so the name goes with it; capture: a wide plot scrolls by itself.
+const follow = () => (told && told === document.activeElement ? tell(told) : hush());
+addEventListener("scroll", follow, { passive: true, capture: true });
 
 // One candidate alone.
 for (const legend of all(".legend")) {
@@ -112,4 +120,9 @@ reveal?.addEventListener("click", () => {
 });
 
 // On paper nothing can be unfolded.
-addEventListener("beforeprint", () => all("details").forEach((it) => (it.open = true)));
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = all("details:not([open])");
+  folded.forEach((it) => (it.open = true));
+});
+addEventListener("afterprint", () => folded.splice(0).forEach((it) => (it.open = false)));
