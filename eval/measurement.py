@@ -14,6 +14,9 @@ from eval.latency.rounds import LatencyRow
 from eval.plain import dump, read
 from eval.values import RegressionQuality
 
+# of a classifier, those of `eval.intervals.resample.AVERAGES` that are shown and compared first
+SHOWN_AVERAGES = ("macro_f1", "micro_f1", "macro_roc_auc", "macro_average_precision")
+
 
 @dataclass(frozen=True)
 class LabelQuality:

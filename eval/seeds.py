@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from eval.errors import InvalidInputError
-from eval.measurement import Quality, SetQuality
+from eval.measurement import SHOWN_AVERAGES, Quality, SetQuality
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,8 @@ def quality_spreads(qualities: Sequence[Quality]) -> dict[str, Spread]:
 
 def _metrics(first: Quality) -> Mapping[str, Callable[[Quality], float | None]]:
     if isinstance(first, SetQuality):
-        averages = ("macro_f1", "micro_f1", "macro_roc_auc", "macro_average_precision")
         labels = {f"label_f1[{label}]": _label_f1(label) for label in first.labels}
-        return {name: _average(name) for name in averages} | labels
+        return {name: _average(name) for name in SHOWN_AVERAGES} | labels
     return {name: _average(name) for name in ("macro_r2", "macro_rmse", "macro_mae", "macro_spearman")}
 
 

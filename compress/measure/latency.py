@@ -13,6 +13,7 @@ from compress.measure.rounds import Setting, Times, Workload, time_setting
 from compress.measure.store import Store
 from compress.recipe.recipe import Evaluate
 from compress.threads import all_threads, beyond, thread_limit
+from eval.latency.conditions import threads_text
 from eval.latency.rounds import LatencyRow
 
 NO_CUDA = "torch sees no CUDA device: nothing was measured on a GPU"
@@ -56,7 +57,7 @@ def pruning_notes(
             yield (
                 f"{name}: {share:.0%} of its parameters are exactly zero; it runs at {speed.value:.2f}x "
                 f"({speed.low:.2f}–{speed.high:.2f}) the speed of {parents[name]}, which it was pruned from "
-                f"({row.device}, {row.threads} thread{'s' * (row.threads > 1)}, batch {row.batch_size})"
+                f"({row.device}, {threads_text(row.threads)}, batch {row.batch_size})"
             )
 
 

@@ -18,7 +18,7 @@ from compress.recipe.recipe import Evaluate
 from compress.runtime import open_predictor
 from compress.runtime.base import Device
 from eval.contract import Candidate, Interval
-from eval.latency.conditions import Conditions
+from eval.latency.conditions import Conditions, threads_text
 from eval.latency.intervals import FEWEST_OPENINGS, paired_speedup
 from eval.latency.rounds import (
     MINIMUM_ROUNDS,
@@ -49,7 +49,7 @@ class Setting:
     threads: int
 
     def __str__(self) -> str:
-        return f"{self.device}, {self.threads} thread{'s' * (self.threads > 1)}"
+        return f"{self.device}, {threads_text(self.threads)}"
 
 
 @dataclass(frozen=True)

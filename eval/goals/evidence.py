@@ -6,6 +6,7 @@ from typing import assert_never
 
 from eval.contract import Interval
 from eval.goals.goal import TEACHER, Goal, OneLabel, TimedAt
+from eval.latency.conditions import threads_text
 from eval.latency.rounds import LatencyRow
 from eval.measurement import LabelQuality, Measurement, Quality, SetQuality
 from eval.values import RegressionQuality
@@ -84,7 +85,7 @@ def _timed(goal: Goal, evidence: Evidence) -> Found:
     row = _row(at, evidence.candidate.latency, evidence.all_threads)
     if row is None:
         return Found(_NOTHING, problem=f"it was not timed at {at}" if str(at) else "it was not timed")
-    threads = f"{row.threads} thread{'s' if row.threads > 1 else ''}"
+    threads = threads_text(row.threads)
     open_ = None in (at.device, at.batch_size, at.threads) or at.threads == "all"
     remark = f"at {row.device}, batch {row.batch_size}, {threads}" if open_ else ""
     if goal.metric.name == "speedup":

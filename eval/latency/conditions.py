@@ -5,6 +5,11 @@ from dataclasses import dataclass
 _BUSY = 0.1  # share of the machine that others may use before it is worth a word
 
 
+def threads_text(threads: int) -> str:
+    """`1 thread`, `2 threads`."""
+    return f"{threads} thread{'s' * (threads > 1)}"
+
+
 @dataclass(frozen=True)
 class Conditions:
     """Of all the times taken in one setting (device, threads).
@@ -32,8 +37,7 @@ class Conditions:
         """One sentence for the reader of times that were taken on a busy machine."""
         loads = [load for load in (self.load_before, self.load_after) if load is not None]
         load = f", load {max(loads):.1f}" if loads else ""
-        threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
         return (
-            f"timing on {self.device} with {threads}: other work kept {self.others_busy:.1f} of {self.cores} cores "
-            f"busy{load}: absolute times are high; speedups are paired by round and hold better"
+            f"timing on {self.device} with {threads_text(self.threads)}: other work kept {self.others_busy:.1f} of "
+            f"{self.cores} cores busy{load}: absolute times are high; speedups are paired by round and hold better"
         )

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from eval.contract import Interval
+from eval.latency.conditions import threads_text
 from eval.latency.rounds import LatencyRow
-from eval.measurement import Measurement, Quality, SetQuality
+from eval.measurement import SHOWN_AVERAGES, Measurement, Quality, SetQuality
 from eval.report.comparison import Setting, setting_of, shortened
 from eval.report.report import Report
 
 SAME_SIZE = 0.01  # a hundredth more or less of bytes is no change worth a verdict
-AVERAGES = ("macro_f1", "micro_f1", "macro_roc_auc", "macro_average_precision")
 VALUES = {"macro_r2": 1, "macro_spearman": 1, "macro_rmse": -1, "macro_mae": -1}  # -1: less is better
 _MACHINE = ("cpu", "cpu_features", "cores", "memory_gb", "gpu", "gpu_driver", "system")
 _NAMED = 4  # of what is in one report only
@@ -107,7 +107,9 @@ def _rows_note(name: str, old: int, new: int, old_sha256: str | None, new_sha256
 
 
 def _labels_note(name: str, old: Quality, new: Quality) -> Iterator[str]:
-    over = [(averaged(old, it), averaged(new, it)) for it in (AVERAGES if isinstance(new, SetQuality) else VALUES)]
+    over = [
+        (averaged(old, it), averaged(new, it)) for it in (SHOWN_AVERAGES if isinstance(new, SetQuality) else VALUES)
+    ]
     first = frozenset().union(*(one - two for one, two in over))
     second = frozenset().union(*(two - one for one, two in over))
     if first or second:
@@ -125,7 +127,7 @@ def _cost_notes(before: Report, after: Report) -> Iterator[str]:
     elif not _same_teacher(before, after):
         yield "the teachers differ in size, or one is missing, and speedups are relative to them: no verdict on latency"
     elif busy := (_opened(before) & _opened(after)) - (_quiet(before) & _quiet(after)):
-        where = "; ".join(f"{device}, {threads} thread{'s' * (threads > 1)}" for device, threads in sorted(busy))
+        where = "; ".join(f"{device}, {threads_text(threads)}" for device, threads in sorted(busy))
         yield f"other work kept the machine busy in a run, or nothing is known of it: no verdict on latency ({where})"
     pairs = _pairs(before, after)
     if any(old.cold_start_ms and new.cold_start_ms for old, new in pairs):

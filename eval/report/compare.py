@@ -17,9 +17,8 @@ from typing import Literal, TypeAlias
 from eval.contract import Interval
 from eval.intervals.unpaired import mover, mover_ratio, widening
 from eval.latency.rounds import LatencyRow
-from eval.measurement import Measurement, Quality, SetQuality
+from eval.measurement import SHOWN_AVERAGES, Measurement, Quality, SetQuality
 from eval.report.comparable import (
-    AVERAGES,
     SAME_SIZE,
     VALUES,
     Opened,
@@ -169,7 +168,7 @@ def _pairs(old: Measurement, new: Measurement, timed: frozenset[Opened], same_ma
 
 
 def _classifier(test_set: str, old: SetQuality, new: SetQuality) -> Iterator[_Pair]:
-    yield from _averages(test_set, old, new, dict.fromkeys(AVERAGES, 1))
+    yield from _averages(test_set, old, new, dict.fromkeys(SHOWN_AVERAGES, 1))
     for label in new.labels:
         if label in old.labels:
             one, two = (Interval(it.f1, it.f1_low, it.f1_high) for it in (old.labels[label], new.labels[label]))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from eval.contract import Interval
+from eval.latency.conditions import threads_text
 from eval.latency.intervals import inconclusive
 from eval.latency.rounds import LatencyRow
 from eval.measurement import Measurement, SetQuality
@@ -24,7 +25,7 @@ class Setting:
     batch_size: int
 
     def __str__(self) -> str:
-        return f"{self.device}, {self.threads} thread{'s' if self.threads > 1 else ''}, batch {self.batch_size}"
+        return f"{self.device}, {threads_text(self.threads)}, batch {self.batch_size}"
 
 
 @dataclass(frozen=True)

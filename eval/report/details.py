@@ -5,7 +5,7 @@ from dataclasses import astuple
 
 from eval.details.agreement import LabelChurn
 from eval.details.slices import Slice
-from eval.measurement import SetDetails
+from eval.measurement import SHOWN_AVERAGES, SetDetails
 from eval.report.comparison import MISSING, average_name, interval_text, number
 from eval.report.page_tables import signed
 from eval.report.report import Report
@@ -51,9 +51,10 @@ def _differences(report: Report, details: dict[str, SetDetails]) -> list[str]:
     found = {name: it for name, it in against.items() if it is not None}
     if not found:
         return []
-    averages = ("macro_f1", "micro_f1", "macro_roc_auc", "macro_average_precision")
-    rows = [[name, *(signed(*astuple(getattr(it, average))) for average in averages)] for name, it in found.items()]
-    return [_DIFFERENCES, markdown_table(("candidate", *(average_name(report, it) for it in averages)), rows)]
+    rows = [
+        [name, *(signed(*astuple(getattr(it, average))) for average in SHOWN_AVERAGES)] for name, it in found.items()
+    ]
+    return [_DIFFERENCES, markdown_table(("candidate", *(average_name(report, it) for it in SHOWN_AVERAGES)), rows)]
 
 
 def _calibration(details: dict[str, SetDetails]) -> list[str]:

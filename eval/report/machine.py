@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eval.latency.conditions import Conditions
+from eval.latency.conditions import Conditions, threads_text
 
 
 def machine_facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -16,7 +16,7 @@ def machine_facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
 def timing_lines(timing: Sequence[Conditions]) -> list[str]:
     """One a setting: `cpu, 1 thread: 10 s, in which other work kept 0.0 of 2 cores busy; load 1.3 before`."""
     return [
-        f"{it.device}, {it.threads} thread{'s' * (it.threads > 1)}: {it.seconds:.0f} s, in which other work kept "
+        f"{it.device}, {threads_text(it.threads)}: {it.seconds:.0f} s, in which other work kept "
         f"{it.others_busy:.1f} of {it.cores} cores busy{_load(it)}"
         for it in timing
     ]

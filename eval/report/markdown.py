@@ -5,7 +5,7 @@ from dataclasses import astuple
 from typing import TypeVar
 
 from eval.contract import Interval
-from eval.measurement import SetQuality
+from eval.measurement import SHOWN_AVERAGES, SetQuality
 from eval.report.comparison import (
     ACCURACY,
     MISSING,
@@ -85,8 +85,7 @@ def _by_label(report: Report, test_set: str) -> str:
     measured = _judged_on(report, test_set, SetQuality)
     qualities = list(measured.values())
     rows = [[label, str(it.support), *_label_cells(qualities, label)] for label, it in qualities[0].labels.items()]
-    averages = ("macro_f1", "micro_f1", "macro_roc_auc", "macro_average_precision")
-    rows += [[bold(average_name(report, name)), "", *_average_cells(qualities, name)] for name in averages]
+    rows += [[bold(average_name(report, name)), "", *_average_cells(qualities, name)] for name in SHOWN_AVERAGES]
     if average_name(report, "micro_f1") != ACCURACY:
         half = bold(f"{average_name(report, 'macro_f1')} at 0.5")
         rows.append([half, "", *(number(it.macro_f1_at_half) for it in qualities)])

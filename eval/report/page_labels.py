@@ -3,12 +3,11 @@
 from typing import TypeAlias
 
 from eval.contract import Interval
-from eval.measurement import LabelQuality, SetQuality
+from eval.measurement import SHOWN_AVERAGES, LabelQuality, SetQuality
 from eval.report.comparison import MISSING, average_name, interval_text, number, with_interval
 from eval.report.page_tables import Table, table
 from eval.report.report import Report
 
-_AVERAGES = ("macro_f1", "micro_f1", "macro_roc_auc", "macro_average_precision")
 _HEADINGS = (
     "label", "positives", "threshold", "precision", "recall", "F1", "F1 at 0.5", "ROC-AUC", "average precision",
 )  # fmt: skip
@@ -25,7 +24,7 @@ def label_table(report: Report, test_set: str) -> Table:
     ]
     foot = [
         [average_name(report, name), "", *(interval_text(getattr(quality, name)) for quality in qualities)]
-        for name in _AVERAGES
+        for name in SHOWN_AVERAGES
     ]
     return table(f"F1 by label on {test_set}", ("label", "positives", *measured), rows, foot=foot)
 

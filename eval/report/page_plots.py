@@ -5,6 +5,7 @@ from dataclasses import astuple, dataclass
 
 from eval.details.calibration import CalibrationErrors
 from eval.details.curves import ThresholdCurve
+from eval.latency.conditions import threads_text
 from eval.latency.rounds import LatencyRow
 from eval.measurement import Measurement, SetQuality
 from eval.report.comparison import (
@@ -114,7 +115,7 @@ def batch_plots(report: Report) -> list[tuple[str, str]]:
         batches = sorted({row.batch_size for rows in timed.values() for row in rows})
         if len(batches) > 1:
             lines = [line for name, rows in timed.items() for line in _lines(name, rows, chosen[name], _by_batch)]
-            title = f"{device}, {threads} thread{'s' * (threads > 1)}{_dashes(timed)}"
+            title = f"{device}, {threads_text(threads)}{_dashes(timed)}"
             across = Axis("texts in a batch", log=True, ticks=tuple(batches))
             drawing = draw_lines(f"batch{len(plots)}", title, lines, across, Axis("ms a text, p50", log=True))
             plots.append((title, drawing))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 
-from eval.measurement import Measurement, SetDetails
+from eval.measurement import SHOWN_AVERAGES, Measurement, SetDetails
 from eval.report.comparison import (
     MISSING,
     UNDEFINED,
@@ -130,7 +130,6 @@ def time_tables(report: Report) -> list[Table]:
 
 def differences_table(report: Report, reference: str, test_set: str) -> Table | None:
     """Each candidate less the reference, on the same rows; None where that was not measured."""
-    averages = ("macro_f1", "micro_f1", "macro_roc_auc", "macro_average_precision")
     found = {it.id: details.against[reference] for it, details in judged(report, test_set, reference)}
     if not found:
         return None
@@ -138,12 +137,16 @@ def differences_table(report: Report, reference: str, test_set: str) -> Table | 
     rows = [
         [
             name,
-            *(signed(*astuple(getattr(it, average))) for average in averages),
+            *(signed(*astuple(getattr(it, average))) for average in SHOWN_AVERAGES),
             *(signed(*astuple(it.label_f1[label])) if label in it.label_f1 else MISSING for label in labels),
         ]
         for name, it in found.items()
     ]
-    headings = ("candidate", *(average_name(report, name) for name in averages), *(f"F1 {label}" for label in labels))
+    headings = (
+        "candidate",
+        *(average_name(report, name) for name in SHOWN_AVERAGES),
+        *(f"F1 {label}" for label in labels),
+    )
     return table(f"Less {reference}, on {test_set}", headings, rows)
 
 

@@ -27,8 +27,8 @@ _CLASSIFIERS = """\
 - Thresholds come from validation data only. "F1 at 0.5" is the same model without them."""
 _REGRESSIONS = """\
 - Brackets after quality hold 95 % intervals, a bootstrap over the rows of the test set, wider where these are few; one
-  row has none. They say how far a number may
-  move on other rows of this kind; they are no paired test between two candidates.
+  row has none. They say how far a number may move on other rows of this kind; they are no paired test between two
+  candidates.
 - *RMSE* and *MAE* are in the target's own unit. *R²* is the share of the variance explained: 1 is all of it, 0 as good
   as always giving the mean. *Spearman* is the correlation of the ranks. *Macro* is the mean over targets, for
   RMSE and MAE of no use where their units differ.
