@@ -367,7 +367,8 @@ def test_what_is_no_report_is_refused_in_one_paragraph(tmp_path, command):
     assert "schema_version None" in ended.err
     missing = command("compare", tmp_path / "none.json", tmp_path / "none.json")
     assert missing.code == 2
-    assert "none.json" in missing.err
+    assert "none.json does not exist" in missing.err
+    assert "report.json does not exist" in command("compare", tmp_path, tmp_path).err
 
 
 def test_runs_with_nothing_in_common_say_so(report, tmp_path, command):
@@ -377,3 +378,7 @@ def test_runs_with_nothing_in_common_say_so(report, tmp_path, command):
     assert "No candidate is in both reports" in ended.out
     assert "added: student, student-int8" in ended.out
     assert "removed: teacher, tfidf" in ended.out
+    assert ended.code == 0
+    gate = command("compare", one, two, "--fail-if-worse")
+    assert gate.code == 2
+    assert "nothing was judged" in gate.err

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compress.cli.app import GOAL_MISSED, app
+from compress.errors import UserError
 from compress.screen import console, show_changes
 
 if TYPE_CHECKING:
@@ -36,12 +37,23 @@ def compare(
         typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False, allow_nan=False))
     else:
         _show(found)
+    if fail_if_worse and not found.candidates:  # a gate that judged nothing must not let pass
+        raise UserError(
+            "--fail-if-worse: no candidate is in both reports, so nothing was judged. Give two runs of one recipe, or "
+            "name the candidates alike (compress evaluate --name)."
+        )
     if fail_if_worse and found.any_worse:
         raise typer.Exit(GOAL_MISSED)
 
 
 def _file(path: Path) -> Path:
-    return path / "report.json" if path.is_dir() else path
+    """The report itself. Raises UserError where there is none."""
+    file = path / "report.json" if path.is_dir() else path
+    if not file.is_file():
+        raise UserError(
+            f"{file} does not exist. A run writes it into its folder when it is done: compress compare runs/A runs/B."
+        )
+    return file
 
 
 def _show(found: "ReportChanges") -> None:
