@@ -25,7 +25,7 @@ from compress.recipe.data import Task
 from compress.recipe.long_text import TRUNCATE, LongText
 from compress.scaling import Scaling
 
-Format = Literal["torch", "onnx", "tfidf"]
+Format = Literal["torch", "onnx", "onnx_text", "tfidf"]
 Floats = NDArray[np.float32]
 MANIFEST = "manifest.json"
 DECISION, SCALING = "decision.json", "scaling.json"
@@ -45,12 +45,12 @@ class Decision(BaseModel):
 
     def probabilities(self, logits: Floats, task: Task) -> Floats:
         """Calibrated probabilities, float32 (N, L), of logits (N, L): sigmoid, or softmax for single-label."""
-        scaled = logits.astype(np.float32) / np.float32(self.calibration_temperature)
+        scaled = np.asarray(logits, np.float32) / np.float32(self.calibration_temperature)
         if task.type == "single_label":
             powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
             return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
         # beyond 80 the result no longer changes, and float32's exp would overflow
-        return np.asarray(1 / (1 + np.exp(-np.clip(scaled, -80, 80))), np.float32)
+        return np.asarray(1 / (1 + np.exp(np.minimum(-scaled, 80))), np.float32)
 
 
 class Manifest(BaseModel):

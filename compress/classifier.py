@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from compress.recipe.stages import Pooling
+from compress.recipe.students import Pooling
 from compress.tokenizer import Batch
 
 _POOLED_WIDTHS = {"cls": 1, "mean": 1, "max": 1, "mean_max": 2, "last4": 1}

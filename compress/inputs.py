@@ -17,17 +17,31 @@ from compress.scaling import Scaling
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """parent: the artifact a stage starts from. teacher: the one it learns from. splits: reads the data when called.
+class Teacher:
+    """A model that another learns from. weight: of its logits among those of all teachers; they sum to 1."""
 
-    thresholds: how decisions are fitted.
+    artifact: Artifact
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """parent: the artifact a stage starts from. teachers: those it learns from. splits: reads the data when called.
+
+    layers: the artifact whose layers a student begins as. thresholds: how decisions are fitted.
     """
 
     task: Task
     parent: Artifact | None
-    teacher: Artifact | None
+    teachers: tuple[Teacher, ...]
     splits: Callable[[], Splits]
     thresholds: Thresholds = "max_f1"
+    layers: Artifact | None = None
+
+    @property
+    def teacher(self) -> Artifact | None:
+        """The first of the teachers."""
+        return self.teachers[0].artifact if self.teachers else None
 
     def followed(self) -> Artifact:
         """The parent, of a stage that must have one."""

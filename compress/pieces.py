@@ -1,15 +1,15 @@
 """What a model reads of a text: all its tokens, or the parts that a long one is cut into; and one answer of these."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Literal, assert_never
+from typing import Literal, Protocol, assert_never, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.recipe.long_text import WindowPooling
+from compress.recipe.long_text import LongText, WindowPooling
 
 Ids = NDArray[np.int32]
 
@@ -27,6 +27,31 @@ class TokenIds:
     def at(self, places: NDArray[np.int64]) -> "TokenIds":
         """The tokens at these places alone."""
         return TokenIds(self.ids[places], self.types[places])
+
+
+class FlatTokens(Sequence[TokenIds]):
+    """Tokens of P pieces in one array, of which they are views.
+
+    ids: of all tokens (T,). types: segment numbers (T,); None where they are 0. sizes: tokens of each piece (P,).
+    """
+
+    def __init__(self, ids: Ids, types: Ids | None, sizes: NDArray[np.int64]) -> None:
+        self.ids, self.types, self.sizes = ids, types, sizes
+        self.ends = np.cumsum(sizes)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @overload
+    def __getitem__(self, place: int) -> TokenIds: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[TokenIds]: ...
+    def __getitem__(self, place: int | slice) -> TokenIds | list[TokenIds]:
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self)))]
+        end, size = int(self.ends[place]), int(self.sizes[place])
+        own = slice(end - size, end)
+        return TokenIds(self.ids[own], np.zeros(size, np.int32) if self.types is None else self.types[own])
 
 
 @dataclass(frozen=True)
@@ -47,7 +72,8 @@ class Pieces:
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each text (N,), over all its pieces."""
-        sizes = np.array([len(item) for item in self.tokens], np.int64)
+        tokens = self.tokens
+        sizes = tokens.sizes if isinstance(tokens, FlatTokens) else np.array([len(item) for item in tokens], np.int64)
         return np.add.reduceat(sizes, self.starts) if len(sizes) else sizes
 
     def of(self, rows: Sequence[int]) -> "Pieces":
@@ -55,6 +81,56 @@ class Pieces:
         starts, counts = self.starts[rows], self.counts[rows]
         places = chain.from_iterable(range(at, at + count) for at, count in zip(starts, counts, strict=True))
         return Pieces([self.tokens[place] for place in places], counts)
+
+
+class Reader(Protocol):
+    """Text to ids, as a model reads them, whatever it reads: pieces of words, or words and runs of words."""
+
+    @property
+    def max_tokens(self) -> int:
+        """The most tokens that a piece holds."""
+
+    @property
+    def long_text(self) -> LongText:
+        """What becomes of texts above max_tokens."""
+
+    @property
+    def needs_types(self) -> bool:
+        """Whether the model is given segment numbers."""
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of ids."""
+
+    @property
+    def digest(self) -> str:
+        """sha256 of all that the ids depend on but the text: two readers that have it in common read alike."""
+
+    def encode(self, texts: Sequence[str], threads: int = 0) -> list[TokenIds]:
+        """Ids of every piece of the texts."""
+
+    def pieces(self, texts: Sequence[str], threads: int = 0, most: int | None = None) -> Pieces:
+        """The texts as the model reads them."""
+
+    def runs(self, texts: Sequence[str], threads: int = 0, most: int | None = None) -> Iterator[Pieces]:
+        """The same by runs of neighbouring texts."""
+
+    def pad(self, tokens: Sequence[TokenIds]) -> dict[str, NDArray[np.int64]]:
+        """Arrays (B, T): input_ids, attention_mask, and token_type_ids where they are needed."""
+
+
+def text_runs(texts: Sequence[str], characters: int) -> Iterator[list[str]]:
+    """Neighbouring texts of so many characters together, at most, or one longer text alone."""
+    run: list[str] = []
+    size = 0
+    for text in texts:
+        size += len(text)
+        if run and size > characters:
+            yield run
+            run, size = [], len(text)
+        run.append(text)
+    if run:
+        yield run
 
 
 def cuts(

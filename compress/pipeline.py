@@ -4,22 +4,27 @@ Each arm of the one `match` imports its stage inside the arm: a run in which all
 """
 
 import shutil
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, assert_never
 
+from compress import processes
 from compress.artifact import Artifact, Manifest, library_versions, open_artifact, seal, writing
+from compress.beginnings import check_beginnings
 from compress.card import keep_edited
 from compress.context import Context, Progress
 from compress.environment import LIBRARIES, has_cuda
-from compress.inputs import Inputs, Made, RecipeData
+from compress.inputs import Inputs, Made, RecipeData, Teacher
 from compress.judge import Outcome, check_goal_sets, check_same_run, report_run
 from compress.plan import Plan, Step, artifact_path, cached_artifact, encoder_reference, make_plan
 from compress.preflight import check_plan
 from compress.pretrained import weights_sha256
-from compress.recipe.recipe import Recipe
-from compress.recipe.stages import Distill, Export, Finetune, Follows, Load, Prune, Quantize, Stage, Tfidf
+from compress.recipe.recipe import Recipe, layers_of
+from compress.recipe.stages import Distill, Export, Finetune, Follows, Load, Prune, Quantize, Stage, Tfidf, Training
+from compress.recipe.students import LinearShape
 from compress.run_folder import Pending, run_folder
 
 
@@ -35,6 +40,8 @@ def run_recipe(
 
     fresh: runs every stage and measurement again; an old artifact goes only when its new one is whole. notify: told
     each note on the data as soon as they are read, hours before the report. command: as typed, for the report.
+
+    Of several processes that were started together the first calls this, the others `take_part`.
     """
     with run_folder(out, "run"):
         pending = Pending(out)
@@ -47,6 +54,8 @@ def run_recipe(
         for note in data.facts.notes:
             notify(note)
         artifacts, ran = _run_steps(recipe, data, pending, out, progress)
+        processes.from_first(_no_call)  # the others may go: what is measured now has the machine to itself
+        processes.leave()
         shutil.rmtree(out / "work", ignore_errors=True)
         outcome = report_run(recipe, artifacts, data, out, ran, progress, command)
         pending.end()
@@ -59,6 +68,7 @@ def _run_steps(
     """Every stage's artifact by id, and the ids of those that were run."""
     plan = _plan(recipe, out, data, pending)
     check_plan(plan, recipe.task)
+    check_beginnings(plan, lambda: data.splits)
     artifacts: dict[str, Artifact] = {}
     ran: list[str] = []
     for number, step in enumerate(plan.steps):
@@ -102,21 +112,69 @@ def _run_step(
         if old != work:
             shutil.rmtree(old)
     work.mkdir(parents=True, exist_ok=True)
-    context = Context(step.seed, "cuda" if has_cuda() else "cpu", work, out / "cache", progress)
-    inputs = Inputs(
-        recipe.task,
-        parent=artifacts[stage.from_] if isinstance(stage, Follows) and stage.from_ else None,
-        teacher=artifacts[stage.teacher] if isinstance(stage, Distill | Prune) and stage.teacher else None,
-        splits=lambda: data.splits,
-        thresholds=recipe.thresholds,
-    )
+    context = Context(step.seed, _device(), work, out / "cache", progress)
     final = artifact_path(out, stage.id)
+    if _trains_in_steps(stage):
+        processes.from_first(lambda: _Call(stage, step.seed, work, step.inputs))
     with writing(final) as folder:
-        made = _run_stage(stage, inputs, context, folder)
+        made = _run_stage(stage, _inputs(stage, recipe, data, artifacts), context, folder)
         seal(folder, _manifest(step, recipe, made, {name: artifacts[name].digest for name in step.inputs}))
         keep_edited(final, folder)
     shutil.rmtree(work)
     return open_artifact(final)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What the first process tells the others before a stage that trains. inputs: ids of the stages it reads."""
+
+    stage: Stage
+    seed: int
+    work_dir: Path
+    inputs: tuple[str, ...]
+
+
+def take_part(recipe: Recipe, out: Path) -> None:
+    """What all processes but the first do: their share of every training of a run, until it has no more of them.
+
+    They read the run's folder and write nothing there but the states of their random numbers, into checkpoints.
+    """
+    data = RecipeData(recipe, out / "cache", keep=False)
+    while (call := processes.from_first(_no_call)) is not None:
+        artifacts = {name: open_artifact(artifact_path(out, name)) for name in call.inputs}
+        context = Context(call.seed, _device(), call.work_dir, out / "cache")
+        with TemporaryDirectory() as scratch, suppress(processes.TookPart):
+            _run_stage(call.stage, _inputs(call.stage, recipe, data, artifacts), context, Path(scratch))
+    processes.leave()
+
+
+def _no_call() -> _Call | None:
+    return None
+
+
+def _trains_in_steps(stage: Stage) -> bool:
+    shape = stage.encoder if isinstance(stage, Finetune) else stage.student if isinstance(stage, Distill) else None
+    return isinstance(stage, Training) and not isinstance(shape, LinearShape)
+
+
+def _inputs(stage: Stage, recipe: Recipe, data: RecipeData, artifacts: Mapping[str, Artifact]) -> Inputs:
+    return Inputs(
+        recipe.task,
+        parent=artifacts[stage.from_] if isinstance(stage, Follows) and stage.from_ else None,
+        teachers=_teachers(stage, artifacts),
+        splits=lambda: data.splits,
+        thresholds=recipe.thresholds,
+        layers=artifacts[name] if (name := layers_of(stage)) else None,
+    )
+
+
+def _device() -> str:
+    return "cuda" if has_cuda() else "cpu"
+
+
+def _teachers(stage: Stage, artifacts: Mapping[str, Artifact]) -> tuple[Teacher, ...]:
+    weights = stage.teachers if isinstance(stage, Distill | Prune) else {}
+    return tuple(Teacher(artifacts[name], weight) for name, weight in weights.items())
 
 
 def _run_stage(stage: Stage, inputs: Inputs, context: Context, folder: Path) -> Made:

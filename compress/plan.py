@@ -10,21 +10,20 @@ from compress.artifact import MANIFEST, Artifact, Manifest, library_versions, op
 from compress.inputs import DataFacts
 from compress.pretrained import local_weights_bytes, pretrained_identity
 from compress.recipe.recipe import Recipe, stage_inputs
-from compress.recipe.stages import (
-    Distill,
-    Export,
-    Finetune,
-    Load,
+from compress.recipe.stages import Distill, Export, Finetune, Load, Prune, Quantize, Stage, Tfidf
+from compress.recipe.students import (
+    EmbeddingBagShape,
+    FromTeacher,
+    Hashed,
+    LinearShape,
     PretrainedStudent,
-    Prune,
-    Quantize,
-    Stage,
-    Tfidf,
     TinyEncoder,
+    WordVectors,
 )
+from compress.vocabulary.vectors import vectors_identity
 
 # raised when a stage's code changes so that its old results no longer stand for what it would make
-_VERSIONS = {"load": 2, "finetune": 4, "tfidf": 1, "distill": 4, "prune": 4, "export": 2, "quantize": 2}
+_VERSIONS = {"load": 2, "finetune": 4, "tfidf": 1, "distill": 4, "prune": 4, "export": 3, "quantize": 2}
 _TRAINING = ("torch", "transformers", "tokenizers", "accelerate")
 _LIBRARIES = {
     "load": _TRAINING,
@@ -38,6 +37,7 @@ _LIBRARIES = {
 # of TF-IDF artifacts, measured on 9,514 Jigsaw comments: bytes for each character of training text
 _TFIDF_BYTES = {"words": 0.72, "words_chars": 1.29}
 _TOKENIZER_BYTES_PER_PIECE = 23
+_LINEAR_BYTES_PER_FEATURE = 40
 _DEFAULT_TOKENS = 256
 
 
@@ -113,6 +113,8 @@ def cache_key(stage: Stage, recipe: Recipe, facts: DataFacts, seed: int) -> str:
         "task": recipe.task.model_dump(mode="json", exclude_defaults=True),
         "data": {name: facts.digests[name] for name in _rows_read(stage)},
         "encoder": _encoder_identity(stage),
+        **_vectors(stage),
+        **_teachers(stage),
         **_thresholds(stage, recipe),
         "libraries": library_versions(_LIBRARIES[stage.type]),
     }
@@ -152,12 +154,12 @@ def max_tokens_of(stage: Stage, known: Mapping[str, int | None]) -> int | None:
     match stage:
         case Load():
             return stage.max_tokens
-        case Finetune(encoder=TinyEncoder() as shape):
-            return shape.max_tokens or stage.max_tokens
         case Finetune():
-            return stage.max_tokens
+            own = None if isinstance(stage.encoder, str) else stage.encoder.max_tokens
+            return own or stage.max_tokens
         case Distill():
-            return stage.student.max_tokens or known.get(stage.teacher)
+            read = (known.get(name) for name in stage.teacher_ids)
+            return stage.student.max_tokens or next((tokens for tokens in read if tokens), None)
         case Prune() | Export() | Quantize():
             return known.get(stage.from_) if stage.from_ else None
         case Tfidf():
@@ -173,14 +175,14 @@ def size_of(artifact: Artifact) -> int:
 
 def _rows_read(stage: Stage) -> tuple[str, ...]:
     match stage:
-        case Finetune(encoder=TinyEncoder()):
-            return ("train", "unlabeled", "validation")  # its vocabulary is trained on unlabeled too
-        case Finetune() | Tfidf():
+        case Finetune(encoder=str()) | Tfidf():
             return ("train", "validation")
+        case Finetune():
+            return ("train", "unlabeled", "validation")  # its vocabulary is trained on unlabeled too
         case Distill():
             return ("train", "unlabeled", "validation")
         case Prune():
-            return ("train", "unlabeled", "validation") if stage.teacher else ("train", "validation")
+            return ("train", "unlabeled", "validation") if stage.teacher_ids else ("train", "validation")
         case Load() | Export() | Quantize():
             return ("validation",)
         case _ as unknown:
@@ -198,9 +200,27 @@ def _thresholds(stage: Stage, recipe: Recipe) -> dict[str, object]:
             assert_never(unknown)
 
 
+def _teachers(stage: Stage) -> dict[str, object]:
+    """The order of several teachers, which the key's sorted keys would hide: the first is the one that hints."""
+    teachers = stage.teacher_ids if isinstance(stage, Distill | Prune) else ()
+    return {"teachers": teachers} if len(teachers) > 1 else {}
+
+
 def _encoder_identity(stage: Stage) -> str | None:
     reference = encoder_reference(stage)
     return pretrained_identity(reference.name, reference.revision) if reference else None
+
+
+def _vectors(stage: Stage) -> dict[str, str]:
+    """The word vectors that a student begins with, by their contents; a stage without has no such key."""
+    match stage:
+        case (
+            Finetune(encoder=TinyEncoder(embeddings=WordVectors() as vectors))
+            | Distill(student=TinyEncoder(embeddings=WordVectors() as vectors))
+        ):
+            return {"vectors": vectors_identity(vectors)}
+        case _:
+            return {}
 
 
 def encoder_reference(stage: Stage) -> Reference | None:
@@ -210,8 +230,8 @@ def encoder_reference(stage: Stage) -> Reference | None:
             return Reference(stage.model, stage.revision, stage.sha256)
         case Finetune(encoder=str() as name):
             return Reference(name, stage.revision, stage.sha256)
-        case Distill(student=PretrainedStudent() as student):
-            return Reference(student.encoder, student.revision, student.sha256)
+        case Distill(student=PretrainedStudent(encoder=str() as name) as student):
+            return Reference(name, student.revision, student.sha256)
         case _:
             return None
 
@@ -222,6 +242,12 @@ def _forecast(stage: Stage, known: Mapping[str, int | None], facts: DataFacts, t
             return int(_TFIDF_BYTES[stage.features] * facts.train_characters)
         case Distill(student=TinyEncoder() as shape) | Finetune(encoder=TinyEncoder() as shape):
             return _tiny_bytes(shape, tokens or _DEFAULT_TOKENS)
+        case Distill(student=EmbeddingBagShape() as shape) | Finetune(encoder=EmbeddingBagShape() as shape):
+            return _bag_bytes(shape)
+        case Distill(student=LinearShape() as shape) | Finetune(encoder=LinearShape() as shape):
+            return _LINEAR_BYTES_PER_FEATURE * shape.max_features
+        case Distill(student=PretrainedStudent(init=FromTeacher() as init)):
+            return known.get(init.from_)  # less, where it takes fewer layers
         case Load() | Finetune() | Distill():
             reference = encoder_reference(stage)
             return local_weights_bytes(reference.name, reference.revision) if reference else None
@@ -235,9 +261,26 @@ def _forecast(stage: Stage, known: Mapping[str, int | None], facts: DataFacts, t
             assert_never(unknown)
 
 
-def _tiny_bytes(shape: TinyEncoder, positions: int) -> int:
-    """fp32 bytes of a student from scratch: embeddings, layers (4 H^2 attention, 2 H F feed-forward), tokenizer."""
-    width, ffn = shape.width, shape.ffn or 4 * shape.width
-    embeddings = (shape.tokenizer.size + positions + 1 + 2) * width
-    layer = 4 * width * width + 2 * width * ffn + 9 * width + ffn
-    return 4 * (embeddings + shape.layers * layer) + _TOKENIZER_BYTES_PER_PIECE * shape.tokenizer.size
+def _tiny_bytes(shape: TinyEncoder, positions: int) -> int | None:
+    """fp32 bytes of a student from scratch: embeddings, layers (4 H^2 attention, 2 H F feed-forward), tokenizer.
+
+    None where its vocabulary is the teacher's, whole.
+    """
+    pieces = shape.tokenizer.size
+    if pieces is None:
+        return None
+    width, ffn, rank = shape.width, shape.ffn or 4 * shape.width, shape.embedding_rank
+    embeddings = (pieces + positions + 1 + 2) * (rank or width)
+    if rank or shape.share_layers:  # ALBERT's shape, which projects embeddings of any width
+        embeddings += ((rank or width) + 1) * width
+    projections = 4 if shape.attention == "scaled_dot" else 2
+    layer = projections * width * width + 2 * width * ffn + 9 * width + ffn
+    layers = 1 if shape.share_layers else shape.layers
+    return 4 * (embeddings + layers * layer) + _TOKENIZER_BYTES_PER_PIECE * pieces
+
+
+def _bag_bytes(shape: EmbeddingBagShape) -> int:
+    """fp32 bytes of an embedding_bag: a row and a weight for each bucket or piece, and the layer above."""
+    rows = shape.tokenizer.buckets if isinstance(shape.tokenizer, Hashed) else shape.tokenizer.size
+    tokenizer = 0 if isinstance(shape.tokenizer, Hashed) else _TOKENIZER_BYTES_PER_PIECE * rows
+    return 4 * (rows * (shape.width + 1) + 2 * shape.width * shape.hidden) + tokenizer

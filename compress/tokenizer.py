@@ -5,8 +5,8 @@ Long texts are cut here. Batches are padded to their longest piece, on the side 
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.artifact import library_versions, sha256_text
 from compress.errors import EncoderError
-from compress.pieces import Pieces, TokenIds, cuts
+from compress.ngrams.tokenizer import NGRAMS, open_ngrams
+from compress.pieces import Pieces, Reader, TokenIds, cuts, text_runs
 from compress.recipe.long_text import TRUNCATE, LongText
 from compress.threads import all_threads
 
 Batch = dict[str, NDArray[np.int64]]
 # characters given to Rust at once: its encodings take about 100 bytes for each
 _RUN_CHARACTERS = 1_000_000
-_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", NGRAMS)
 
 
 class Tokenizer:
@@ -48,6 +50,16 @@ class Tokenizer:
         """Number of pieces, special tokens included."""
         return int(self.inner.get_vocab_size(with_added_tokens=True))
 
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of all that the ids depend on but the text."""
+        how = self.long_text.model_dump(mode="json") | library_versions(("tokenizers",))
+        return sha256_text(json.dumps([self.inner.to_str(), self.max_tokens, how], sort_keys=True))
+
+    def text_of(self, number: int) -> str:
+        """What a piece stands for in a text, without the signs of its place in a word."""
+        return str(self.inner.decode([number], skip_special_tokens=False)).removeprefix("##").strip()
+
     def encode(self, texts: Sequence[str], threads: int = 0) -> list[TokenIds]:
         """Token ids of every piece of the texts, max_tokens at most in each, special tokens included.
 
@@ -70,10 +82,11 @@ class Tokenizer:
 
         A run has a million characters at most, or is one text.
         """
-        for run in _runs(texts):
-            _bound_pool()
+        for run in text_runs(texts, _RUN_CHARACTERS):
+            bound_pool()
             # read by the Rust side at each call
-            os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads == 0 or threads >= all_threads() > 1 else "false"
+            whole_pool = threads == 0 or (threads > 1 and threads >= all_threads())
+            os.environ["TOKENIZERS_PARALLELISM"] = "true" if whole_pool else "false"
             encodings = self.inner.encode_batch_fast(run)
             whole = [TokenIds(np.array(e.ids, np.int32), np.array(e.type_ids, np.int32)) for e in encodings]
             yield self._cut(whole, encodings, most)
@@ -103,27 +116,24 @@ class Tokenizer:
         return batch | {"token_type_ids": types} if self.needs_types else batch
 
 
-def _runs(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Neighbouring texts of a million characters together, at most, or one longer text alone."""
-    run: list[str] = []
-    size = 0
-    for text in texts:
-        size += len(text)
-        if run and size > _RUN_CHARACTERS:
-            yield run
-            run, size = [], len(text)
-        run.append(text)
-    if run:
-        yield run
-
-
-def _bound_pool() -> None:
+def bound_pool() -> None:
     """Bounds Rust's pool to the cores this process may use; it is read once, when the pool's first work comes."""
-    os.environ.setdefault("RAYON_NUM_THREADS", str(all_threads()))
+    if "RAYON_NUM_THREADS" not in os.environ:
+        os.environ["RAYON_NUM_THREADS"] = str(all_threads())
 
 
-def open_tokenizer(folder: Path, max_tokens: int, long_text: LongText = TRUNCATE) -> Tokenizer:
-    """The tokenizer saved in an artifact's folder. Raises EncoderError if tokenizer.json is missing or unreadable."""
+def open_tokenizer(folder: Path, max_tokens: int, long_text: LongText = TRUNCATE) -> Reader:
+    """What reads texts for the model in an artifact's folder: its pieces, or its words and runs of words.
+
+    Raises EncoderError if its file is missing or unreadable.
+    """
+    if (folder / NGRAMS).is_file():
+        return open_ngrams(folder, max_tokens)
+    return open_pieces(folder, max_tokens, long_text)
+
+
+def open_pieces(folder: Path, max_tokens: int, long_text: LongText = TRUNCATE) -> Tokenizer:
+    """The tokenizer saved in a folder. Raises EncoderError if tokenizer.json is missing or unreadable."""
     from tokenizers import Tokenizer as Inner
 
     path = folder / "tokenizer.json"
@@ -154,8 +164,8 @@ def save_pretrained_tokenizer(source: Path, target: Path, max_tokens: int, long_
     loaded = read_pretrained_tokenizer(source)
     kind = json.loads((source / "config.json").read_text(encoding="utf-8")).get("model_type")
     loaded.padding_side = "left" if kind == "xlnet" else "right"
-    _save(loaded, target, max_tokens)
-    return open_tokenizer(target, max_tokens, long_text)
+    save_tokenizer(loaded, target, max_tokens)
+    return open_pieces(target, max_tokens, long_text)
 
 
 def read_pretrained_tokenizer(source: Path) -> Any:
@@ -174,68 +184,6 @@ def read_pretrained_tokenizer(source: Path) -> Any:
     return loaded
 
 
-def train_wordpiece(
-    texts: Sequence[str],
-    size: int,
-    lowercase: bool,
-    target: Path,
-    max_tokens: int,
-    long_text: LongText = TRUNCATE,
-) -> Tokenizer:
-    """Trains a BERT-style WordPiece vocabulary on `texts`, saved in `target`; the same texts give the same ids."""
-    import tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    special = {
-        "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-        "mask_token": "[MASK]",
-    }
-    inner = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token=special["unk_token"]))
-    inner.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=lowercase)
-    inner.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-    inner.decoder = tokenizers.decoders.WordPiece()
-    vocabulary = _wordpiece_vocabulary(inner, texts, size, list(special.values()))
-    inner.model = tokenizers.models.WordPiece(vocabulary, unk_token=special["unk_token"])
-    ids = [(token, inner.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
-    inner.post_processor = tokenizers.processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
-    )
-    _save(PreTrainedTokenizerFast(tokenizer_object=inner, **special), target, max_tokens)
-    return open_tokenizer(target, max_tokens, long_text)
-
-
-def _wordpiece_vocabulary(rules: Any, texts: Sequence[str], size: int, special: list[str]) -> dict[str, int]:
-    """Pieces and their ids. rules: a tokenizer that splits texts into words.
-
-    The trainer numbers single characters in the order of a hash that is new in every process, and breaks ties by these
-    numbers. Here every character has its number beforehand.
-    """
-    import tokenizers
-
-    split, clean = rules.pre_tokenizer.pre_tokenize_str, rules.normalizer.normalize_str
-    words = Counter(word for text in texts for word, _ in split(clean(text)))
-    counts: Counter[str] = Counter()
-    for word, times in words.items():
-        counts.update(dict.fromkeys(word, times))
-    alphabet = sorted(sorted(counts, key=lambda letter: (-counts[letter], letter))[: min(1000, size // 2)])
-    inside = {letter for word in words for letter in word[1:]}
-    trainer = tokenizers.trainers.WordPieceTrainer(
-        vocab_size=size,
-        special_tokens=[*special, *(f"##{letter}" for letter in alphabet if letter in inside)],
-        initial_alphabet=alphabet,
-        limit_alphabet=len(alphabet),
-        show_progress=False,
-    )
-    scratch = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token=special[1]))
-    scratch.normalizer, scratch.pre_tokenizer = rules.normalizer, rules.pre_tokenizer
-    _bound_pool()
-    scratch.train_from_iterator(texts, trainer)
-    return dict(scratch.get_vocab(with_added_tokens=True))
-
-
 def copy_tokenizer(source: Path, target: Path) -> None:
     """Copies the tokenizer's files from one artifact's folder to another's."""
     for name in _FILES:
@@ -243,7 +191,8 @@ def copy_tokenizer(source: Path, target: Path) -> None:
             (target / name).write_bytes((source / name).read_bytes())
 
 
-def _save(tokenizer: Any, target: Path, max_tokens: int) -> None:
+def save_tokenizer(tokenizer: Any, target: Path, max_tokens: int) -> None:
+    """Writes transformers' tokenizer into an artifact's folder, in words that transformers 4 reads too."""
     tokenizer.model_max_length = max_tokens
     tokenizer.save_pretrained(str(target))
     path = target / "tokenizer_config.json"

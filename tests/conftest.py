@@ -127,7 +127,7 @@ def sentences(comment_files: Path) -> tuple[str, ...]:
 def _wordpiece(sentences: Sequence[str]) -> Any:
     import tokenizers as t
 
-    from compress.tokenizer import _wordpiece_vocabulary
+    from compress.vocabulary.learn import wordpiece_vocabulary
 
     inner = t.Tokenizer(t.models.WordPiece(unk_token="[UNK]"))  # noqa: S106 - no password
     inner.normalizer = t.normalizers.BertNormalizer(lowercase=True)
@@ -135,7 +135,7 @@ def _wordpiece(sentences: Sequence[str]) -> Any:
     inner.decoder = t.decoders.WordPiece()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     # the library's trainer alone gives other ids in every process, so every session would test another model
-    vocabulary = _wordpiece_vocabulary(inner, sentences, 300, special)
+    vocabulary = wordpiece_vocabulary(inner, sentences, 300, special)
     inner.model = t.models.WordPiece(vocabulary, unk_token="[UNK]")  # noqa: S106 - no password
     inner.post_processor = t.processors.BertProcessing(
         ("[SEP]", inner.token_to_id("[SEP]")), ("[CLS]", inner.token_to_id("[CLS]"))
@@ -340,9 +340,12 @@ class Workshop:
         return dataclasses.replace(made, **changes)
 
     def inputs(self, parent: Any = None, teacher: Any = None) -> Any:
-        from compress.inputs import Inputs
+        """What a stage is given. teacher: an artifact, or a list of several with their weights."""
+        from compress.inputs import Inputs, Teacher
 
-        return Inputs(self.task, parent, teacher, lambda: self.splits)
+        weights = teacher if isinstance(teacher, list) else [] if teacher is None else [(teacher, 1.0)]
+        teachers = tuple(Teacher(artifact, weight) for artifact, weight in weights)
+        return Inputs(self.task, parent, teachers, lambda: self.splits)
 
     def make(
         self, run: Callable[..., Any], config: Any, parent: Any = None, teacher: Any = None, **changes: Any

@@ -115,3 +115,60 @@ def test_progress_grows_to_the_number_of_rows() -> None:
 
 def test_no_rows_give_no_answers() -> None:
     assert run_in_batches(lambda batch: batch["input_ids"], [], Padder(), 3).shape == (0, 3)
+
+
+# ------------------------------------------------------------------------------------------------- by tokens
+
+budgets = st.integers(64, 2000)
+
+
+def padded(batches: list[list[int]], lengths: list[int]) -> list[int]:
+    """Tokens of each batch, padding included."""
+    return [len(batch) * max(lengths[row] for row in batch) for batch in batches]
+
+
+@given(lengths=lengths_lists, budget=budgets, seed=st.integers(0, 99), epochs=st.integers(1, 3))
+def test_by_tokens_too_each_row_comes_once_and_every_epoch_has_as_many_batches(
+    lengths: list[int], budget: int, seed: int, epochs: int
+) -> None:
+    batches = LengthBatches(lengths, 1, seed, budget)
+    for epoch in range(epochs):
+        batches.set_epoch(epoch)
+        found = list(batches)
+        assert len(found) == len(batches)
+        assert all(found)
+        assert sorted(row for batch in found for row in batch) == list(range(len(lengths)))
+
+
+@given(lengths=lengths_lists, budget=budgets)
+def test_in_one_pool_no_batch_is_above_the_budget_but_a_text_alone(lengths: list[int], budget: int) -> None:
+    batches = LengthBatches(lengths, 1, 13, budget)
+    found = list(batches)
+    if len(found) <= 50:
+        sizes = padded(found, lengths)
+        assert all(size <= budget or len(batch) == 1 for size, batch in zip(sizes, found, strict=True))
+
+
+def test_batches_of_tokens_have_about_as_many_and_little_padding() -> None:
+    random = np.random.default_rng(0)
+    lengths = np.minimum(200, random.lognormal(4, 0.9, 20_000).astype(int) + 3).tolist()
+    batches = LengthBatches(lengths, 64, 13, 4096)
+    for epoch in range(2):
+        batches.set_epoch(epoch)
+        sizes = padded(list(batches), lengths)
+        assert 0.97 * 4096 < np.mean(sizes) < 1.05 * 4096
+        assert max(sizes) < 1.15 * 4096
+        assert sum(sizes) < 1.05 * sum(lengths)
+
+
+@given(lengths=lengths_lists, budget=budgets)
+def test_weights_make_every_row_count_the_same(lengths: list[int], budget: int) -> None:
+    """A batch's mean loss times its weight, over all batches: each row has the same share, and they sum to the mean."""
+    batches = LengthBatches(lengths, 1, 13, budget)
+    shares = [batches.weight(batch) / len(batch) for batch in batches]
+    np.testing.assert_allclose(shares, len(batches) / len(lengths))
+    assert LengthBatches(lengths, 4, 13).weight([0, 1]) == 1
+
+
+def test_no_rows_make_no_batches() -> None:
+    assert list(LengthBatches([], 4, 13, 64)) == list(LengthBatches([], 4, 13)) == []

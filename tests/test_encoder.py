@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from compress.classifier import Classifier, forward, pool
-from compress.encoder.build import build_classifier, build_tiny, reorder_outputs
+from compress.encoder.build import build_classifier, reorder_outputs
 from compress.encoder.files import load_classifier, save_classifier, stored_labels
 from compress.encoder.source import Pretrained, open_pretrained
 from compress.errors import EncoderError
@@ -147,17 +147,6 @@ def test_outputs_follow_the_order_asked_for(built: Any, pooling: str) -> None:
     np.testing.assert_allclose(forward(model, batch, "cpu"), before[:, [2, 0, 1]], atol=1e-6)
     with pytest.raises(EncoderError, match="7 outputs"):
         reorder_outputs(model, range(7), 7)
-
-
-def test_a_tiny_student_has_the_shape_asked_for() -> None:
-    model = build_tiny(TASK, 200, 2, 16, 4, 48, "mean_max", 24, 0.0)
-    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    assert shapes["encoder.embeddings.word_embeddings.weight"] == (200, 16)
-    assert shapes["encoder.embeddings.position_embeddings.weight"] == (24, 16)
-    assert shapes["encoder.encoder.layer.1.intermediate.dense.weight"] == (48, 16)
-    assert shapes["head.weight"] == (3, 32)
-    assert "encoder.encoder.layer.2.intermediate.dense.weight" not in shapes
-    assert not [name for name in shapes if "pooler" in name]
 
 
 @pytest.mark.parametrize(("family", "limit"), [("bert", 64), ("roberta", 64), ("distilbert", 64)])

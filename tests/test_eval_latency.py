@@ -78,13 +78,19 @@ def test_every_round_gives_all_the_same_texts_in_changing_order():
     clock, log = Clock(), []
     pool = [candidate(name, Worker(0.1, clock, name, log)) for name in "abc"]
     measure_latency(pool, TEXTS, batch_size=4, rounds=30, max_seconds=1e9, seed=3, clock=clock)
-    rounds = [log[-90:][i : i + 3] for i in range(0, 90, 3)]
+    calls_of = [log[-180:][i : i + 6] for i in range(0, 180, 6)]
+    rounds = [calls[1::2] for calls in calls_of]
+    before = [calls[::2] for calls in calls_of]  # each answers another text first, by itself
+    assert all(
+        [name for name, _, _ in one] == [name for name, _, _ in two] for one, two in zip(before, rounds, strict=True)
+    )
+    assert all(len({texts for _, texts, _ in calls}) == 1 == len(calls[0][1]) for calls in before)
     assert all({name for name, _, _ in calls} == set("abc") for calls in rounds)
     assert all(len({texts for _, texts, _ in calls}) == 1 for calls in rounds)
     assert len({calls[0][1] for calls in rounds}) > 20  # other texts in other rounds
     assert len({tuple(name for name, _, _ in calls) for calls in rounds}) == 6  # each order of three turns up
     assert {text for _, texts, _ in log for text in texts} <= set(TEXTS)
-    assert len(log) > 90  # warm-up calls came before, and none of them was timed
+    assert len(log) > 180  # warm-up calls came before, and none of them was timed
 
 
 def test_a_machine_that_slows_down_does_not_change_the_paired_speedup():
@@ -96,7 +102,7 @@ def test_a_machine_that_slows_down_does_not_change_the_paired_speedup():
 
 
 def test_stops_at_the_time_limit_but_never_under_five_rounds():
-    assert len(timed({"a": 0.5}, rounds=100, max_seconds=20.0)[0].seconds) == pytest.approx(17, abs=3)
+    assert len(timed({"a": 0.5}, rounds=100, max_seconds=20.0)[0].seconds) == pytest.approx(11, abs=2)
     assert len(timed({"a": 0.5}, rounds=100, max_seconds=0.1)[0].seconds) == 5
     assert len(timed({"a": 0.5}, rounds=2, max_seconds=0.1)[0].seconds) == 2
 
@@ -109,7 +115,7 @@ def test_progress_counts_rounds():
 
 def test_no_garbage_is_collected_inside_a_timed_call_and_the_switch_is_put_back():
     _, pool = timed({"a": 0.1}, rounds=5)
-    assert not any(enabled for _, _, enabled in pool[0].predictor.log[-5:])
+    assert not any(enabled for _, _, enabled in pool[0].predictor.log[-10:][1::2])
     assert gc.isenabled()
 
 
@@ -177,7 +183,7 @@ class Latecomer(Worker):
     """Whoever comes second in a round takes a fifth longer, because the first one has warmed nothing for it."""
 
     def predict_proba(self, texts):
-        late = bool(self.log) and self.log[-1][1] == tuple(texts)
+        late = len(self.log) > 1 and self.log[-2][1] == tuple(texts)
         self.clock.now += self.cost * (1.2 if late else 1)
         self.log.append((self.name, tuple(texts), gc.isenabled()))
         return np.zeros((len(texts), 1), np.float32)
@@ -187,7 +193,7 @@ def test_each_order_is_turned_round_so_nobody_gains_by_coming_later():
     clock, log = Clock(), []
     pool = [candidate(name, Latecomer(0.1, clock, name, log)) for name in "ab"]
     samples = measure_latency(pool, TEXTS, batch_size=8, rounds=40, max_seconds=1e9, seed=5, clock=clock)
-    names = [name for name, _, _ in log[-80:]]
+    names = [name for name, _, _ in log[-160:][1::2]]
     rounds = [names[i : i + 2] for i in range(0, 80, 2)]
     assert all(rounds[i] == rounds[i + 1][::-1] for i in range(0, 40, 2))
     assert latency_rows(samples, "a")["b"].speedup_vs_teacher.value == pytest.approx(1)
@@ -258,7 +264,7 @@ class UnevenStepper:
     labels: tuple = ("a",)
 
     def work(self, cost, texts):
-        late = bool(self.log) and self.log[-1][0] != self.name and self.log[-1][1] == tuple(texts)
+        late = len(self.log) > 1 and self.log[-2][0] != self.name and self.log[-2][1] == tuple(texts)
         self.clock.now += cost * sum(1 + int(text.split()[1]) for text in texts) * (1.5 if late else 1)
 
     def predict_proba(self, texts):
@@ -283,10 +289,10 @@ def test_the_steps_are_timed_in_the_rounds_of_the_totals_and_add_up_to_them():
     for opening in range(5):
         options = {"batch_size": 1, "rounds": 8, "max_seconds": 1e9, "seed": opening, "clock": clock}
         totals.append(measure_latency(pool, TEXTS, **options))
-        whole = log[-16:]
+        whole = log[-32:]
         steps.append(measure_steps(pool, TEXTS, **options))
-        assert log[-16:] == whole  # the same texts in the same orders
-    orders = [[name for name, _ in log[-16:]][i : i + 2] for i in range(0, 16, 2)]
+        assert log[-32:] == whole  # the same texts in the same orders
+    orders = [[name for name, _ in log[-32:][1::2]][i : i + 2] for i in range(0, 16, 2)]
     assert all(orders[i] == orders[i + 1][::-1] for i in range(0, 8, 2))
     rows, found = latency_rows(joined(totals), None), step_times(steps)
     for name in "ab":

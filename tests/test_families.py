@@ -134,7 +134,7 @@ def test_padding_and_batch_mates_change_nothing(
     save_classifier(model, tmp_path)
     opened = load_classifier(tmp_path, "eager")
     np.testing.assert_allclose(check_padding_and_mates(of_model(opened), tokenizer), logits, atol=1e-5)
-    monkeypatch.setattr(export, "_export_dynamo", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(export.write, "_export_dynamo", lambda *arguments: 1 / 0)
     export.write_onnx(opened, tokenizer.pad(of_lengths(tokenizer, (16, 20))), tmp_path / "model.onnx")
     np.testing.assert_allclose(check_padding_and_mates(of_file(tmp_path / "model.onnx"), tokenizer), logits, atol=1e-4)
 

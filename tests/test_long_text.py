@@ -31,6 +31,7 @@ from compress.stages import distill, export, load, prune, quantize
 from compress.tokenizer import Tokenizer, open_tokenizer, save_pretrained_tokenizer
 from compress.train.learning import labelled_examples, labelling_loss, transfer_examples
 from compress.train.loop import TRAINING_WINDOWS, Examples, train
+from compress.train.transfer import transfer_set
 
 # every kind of tokenizer: special tokens of one and of two kinds, at both ends or all at the end, padding on the left
 TOKENIZERS = ("bert", "roberta", "mpnet", "modernbert", "albert", "deberta-v2", "xlnet")
@@ -412,11 +413,9 @@ def test_a_book_is_trained_on_in_a_few_windows(workshop: Any, teacher: Any) -> N
     book = dataclasses.replace(rows, texts=("the map " * 2000, *rows.texts[1:]))
     shop = dataclasses.replace(workshop, splits=dataclasses.replace(workshop.splits, train=book))
 
-    def answers(asked: Any) -> np.ndarray:
-        return np.zeros((len(asked), 6), np.float32)
-
-    labelled = labelled_examples(tokenizer, shop.inputs())
-    transfer = transfer_examples(tokenizer, shop.inputs(teacher=teacher), answers, shop.context(), "s")
+    labelled = labelled_examples(tokenizer, shop.inputs(), shop.context())
+    answered = transfer_set(shop.inputs(teacher=teacher), open_predictor, shop.context(), "s")
+    transfer = transfer_examples(tokenizer, answered, shop.context())
     for examples in (labelled, transfer):
         assert examples.pieces.counts[0] == TRAINING_WINDOWS == 8
         assert len(examples.pieces.counts) == len(examples.targets)

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from compress.pieces import Pieces, TokenIds
 from compress.recipe.data import Task
 from compress.recipe.stages import Training
-from compress.train import loop, precision
+from compress.train import checkpoints, precision
+from compress.train.checkpoints import StepHook
 from compress.train.learning import labelling_loss
-from compress.train.loop import Examples, StepHook, train
+from compress.train.loop import Examples, train
 from compress.train.precision import chosen_precision
 
 TASK = Task(type="multi_label", text="t", labels=("a", "b"))
@@ -65,6 +66,10 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def examples() -> Examples:
+    return rows()
+
+
+def rows() -> Examples:
     """Label a: the text holds word 1; label b: it holds word 2."""
     random = np.random.default_rng(3)
     texts = [random.integers(1, WORDS + 1, size=random.integers(2, 7)) for _ in range(ROWS)]
@@ -293,7 +298,7 @@ def killed_at(steps: int) -> Callable[[str, int, int], None]:
 
 @pytest.fixture
 def always_saving(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "SAVE_SECONDS", 0.0)
 
 
 @pytest.mark.usefixtures("always_saving")

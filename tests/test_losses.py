@@ -10,14 +10,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from compress.recipe.data import Task
+from compress.recipe.learning import Asymmetric, Focal
 from compress.train.losses import (
     ShapeError,
+    asymmetric_loss,
     bernoulli_distillation,
+    cosine_distance,
     distillation_loss,
+    focal_loss,
+    hidden_error,
     label_loss,
     mixed_loss,
     positive_weights,
     softmax_distillation,
+    target_loss,
 )
 
 LOG2, LOG3, LOG4 = math.log(2), math.log(3), math.log(4)
@@ -159,3 +165,138 @@ def test_different_shapes_are_an_error_and_never_broadcast() -> None:
             loss(logits(1), logits(2)[:, :1], 1.0)
     with pytest.raises(ValueError, match=r"\(5, 3\).*\(4, 3\)"):
         label_loss(logits(1), targets(2)[:4], False)
+
+
+# ---------------------------------------------------------------------------------------------------- rare labels
+
+
+def test_focal_loss_by_hand() -> None:
+    # sigmoid(log 3) = 3/4: true, 1/4 is missing and weighs (1/4)^2; false, 3/4 is wrong and weighs (3/4)^2
+    found = focal_loss(torch.tensor([[LOG3, LOG3]]), torch.tensor([[1.0, 0.0]]), 2.0, False)
+    assert found.tolist() == pytest.approx([((LOG4 - LOG3) / 16 + LOG4 * 9 / 16) / 2])
+    # softmax(log 1, log 3) = 1/4, 3/4
+    single = focal_loss(torch.tensor([[0.0, LOG3], [0.0, LOG3]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]]), 1.0, True)
+    assert single.tolist() == pytest.approx([LOG4 * 3 / 4, (LOG4 - LOG3) / 4])
+
+
+def test_focal_loss_weighs_positives_as_the_cross_entropy_does() -> None:
+    weights = torch.tensor([5.0, 1.0])
+    found = focal_loss(torch.zeros(2, 2), torch.tensor([[1.0, 0.0], [0.0, 0.0]]), 1.0, False, weights)
+    assert found.tolist() == pytest.approx([(5 * LOG2 + LOG2) / 4, LOG2 / 2])
+    of_classes = focal_loss(torch.zeros(2, 2), torch.tensor([[1.0, 0.0], [0.0, 1.0]]), 1.0, True, weights)
+    assert of_classes.tolist() == pytest.approx([5 * LOG2 / 2, LOG2 / 2])
+
+
+def test_asymmetric_loss_by_hand() -> None:
+    # p = 3/4: the positive costs (1/4)^1 log 4/3; the negative counts as p - 1/4 = 1/2, (1/2)^2 log 2
+    kind = Asymmetric(type="asymmetric", gamma_positive=1.0, gamma_negative=2.0, clip=0.25)
+    found = asymmetric_loss(torch.tensor([[LOG3, LOG3]]), torch.tensor([[1.0, 0.0]]), kind)
+    assert found.tolist() == pytest.approx([((LOG4 - LOG3) / 4 + LOG2 / 4) / 2])
+    weighed = asymmetric_loss(torch.tensor([[LOG3, LOG3]]), torch.tensor([[1.0, 0.0]]), kind, torch.tensor([8.0, 8.0]))
+    assert weighed.tolist() == pytest.approx([(8 * (LOG4 - LOG3) / 4 + LOG2 / 4) / 2])
+
+
+def test_asymmetric_negatives_below_the_clip_cost_and_move_nothing() -> None:
+    kind = Asymmetric(type="asymmetric", gamma_negative=4.0, clip=0.3)
+    student = torch.tensor([[-LOG3, 0.0]], requires_grad=True)  # p = 1/4 and 1/2
+    loss = asymmetric_loss(student, torch.zeros(1, 2), kind)
+    (gradient,) = torch.autograd.grad(loss.sum(), student)
+    assert gradient[0, 0].item() == 0
+    assert gradient[0, 1].item() > 0
+    assert loss.item() == pytest.approx(0.2**4 * -math.log(0.8) / 2)
+
+
+@given(seeds)
+def test_without_a_focus_they_are_the_cross_entropy(seed: int) -> None:
+    given_logits, truth = logits(seed), targets(seed + 1)
+    plain = Asymmetric(type="asymmetric", gamma_positive=0.0, gamma_negative=0.0, clip=0.0)
+    expected = label_loss(given_logits, truth, False)
+    torch.testing.assert_close(asymmetric_loss(given_logits, truth, plain), expected)
+    torch.testing.assert_close(focal_loss(given_logits, truth, 0.0, False), expected)
+    one_hot = functional.one_hot(truth[:, 0].long(), 3).float()
+    torch.testing.assert_close(focal_loss(given_logits, one_hot, 0.0, True), label_loss(given_logits, one_hot, True))
+
+
+@given(seeds, st.floats(0.5, 5.0))
+def test_a_focus_never_weighs_more_than_the_whole(seed: int, gamma: float) -> None:
+    given_logits, truth = logits(seed), targets(seed + 1)
+    assert (focal_loss(given_logits, truth, gamma, False) <= label_loss(given_logits, truth, False)).all()
+
+
+LABEL_LOSSES = {
+    "focal": lambda x, y: focal_loss(x, y, 2.0, False),
+    "focal, less than a square": lambda x, y: focal_loss(x, y, 0.5, False),
+    "focal of one label": lambda x, y: focal_loss(x, y, 0.5, True),
+    "asymmetric": lambda x, y: asymmetric_loss(x, y, Asymmetric(type="asymmetric")),
+    "asymmetric, unclipped": lambda x, y: asymmetric_loss(
+        x, y, Asymmetric(type="asymmetric", gamma_positive=0.5, gamma_negative=0.5, clip=0.0)
+    ),
+}
+
+
+@pytest.mark.parametrize("loss", LABEL_LOSSES.values(), ids=LABEL_LOSSES)
+def test_gradients_of_label_losses_are_those_of_small_steps(loss) -> None:
+    truth = torch.tensor([[1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
+    student = torch.tensor([[0.7, -1.3], [2.0, 0.4]], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: loss(x, truth), (student,))
+
+
+@pytest.mark.parametrize("loss", LABEL_LOSSES.values(), ids=LABEL_LOSSES)
+@pytest.mark.parametrize("size", [0.0, 30.0, 200.0])
+def test_label_losses_stay_finite_however_sure_the_model_is(loss, size: float) -> None:
+    truth = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    student = torch.tensor([[size, -size], [-size, size]], requires_grad=True)  # all right, then all wrong
+    found = loss(student, truth)
+    (gradient,) = torch.autograd.grad(found.sum(), student)
+    assert found.isfinite().all()
+    assert gradient.isfinite().all()
+    if size:
+        assert found[1] > found[0]
+        assert gradient[1].abs().max() > 0  # what is wrong is still learnt from, a negative far above the clip hardly
+
+
+def test_the_task_chooses_the_form_of_a_label_loss() -> None:
+    student, truth = logits(1), functional.one_hot(torch.tensor([0, 1, 2, 0, 1]), 3).float()
+    multi = Task(type="multi_label", text="t", labels=("a", "b", "c"))
+    single = Task(type="single_label", text="t", label_column="class", labels=("a", "b", "c"))
+    focal, asymmetric = Focal(type="focal", gamma=1.5), Asymmetric(type="asymmetric")
+    for task, one in ((multi, False), (single, True)):
+        found = target_loss(student, truth, task, kind=focal)
+        torch.testing.assert_close(found, focal_loss(student, truth, 1.5, one))
+    found = target_loss(student, truth, multi, kind=asymmetric)
+    torch.testing.assert_close(found, asymmetric_loss(student, truth, asymmetric))
+
+
+# ---------------------------------------------------------------------------------------------------- states
+
+
+def test_hidden_error_by_hand_and_padding_does_not_count() -> None:
+    student = torch.tensor([[[1.0, 2.0], [3.0, 5.0], [9.0, 9.0]]])
+    teacher = torch.tensor([[[1.0, 0.0], [0.0, 4.0], [0.0, 0.0]]])
+    # (0 + 4) / 2 and (9 + 1) / 2, the third token is padding
+    found = hidden_error(student, teacher, torch.tensor([[1, 1, 0]]))
+    assert found.tolist() == pytest.approx([(2 + 5) / 2])
+
+
+def test_cosine_distance_by_hand_and_padding_does_not_count() -> None:
+    student = torch.tensor([[[1.0, 0.0], [3.0, 4.0], [1.0, 1.0]]])
+    teacher = torch.tensor([[[0.0, 2.0], [6.0, 8.0], [-1.0, -1.0]]])
+    # at right angles 1, along each other 0, and opposite 2
+    assert cosine_distance(student, teacher, torch.tensor([[1, 1, 0]])).tolist() == pytest.approx([0.5])
+    assert cosine_distance(student, teacher, torch.tensor([[1, 1, 1]])).tolist() == pytest.approx([1.0])
+
+
+@pytest.mark.parametrize("loss", [hidden_error, cosine_distance])
+def test_gradients_of_state_losses_are_those_of_small_steps(loss) -> None:
+    random = torch.Generator().manual_seed(3)
+    student, teacher = (torch.randn(2, 3, 4, generator=random, dtype=torch.float64) for _ in range(2))
+    mask = torch.tensor([[1, 1, 0], [1, 0, 0]])
+    assert torch.autograd.gradcheck(lambda x: loss(x, teacher, mask), (student.requires_grad_(),))
+    (gradient,) = torch.autograd.grad(loss(student, teacher, mask).sum(), student)
+    assert gradient[mask == 0].abs().max() == 0
+
+
+def test_states_of_different_shapes_are_an_error_and_never_broadcast() -> None:
+    for loss in (hidden_error, cosine_distance):
+        with pytest.raises(ShapeError, match=r"\(1, 2, 3\).*\(1, 1, 3\)"):
+            loss(torch.zeros(1, 2, 3), torch.zeros(1, 1, 3), torch.ones(1, 2))

@@ -154,6 +154,19 @@ def test_how_thresholds_are_fitted_is_in_the_keys_of_the_stages_that_fit_them(tm
     }  # fmt: skip
 
 
+def test_the_order_and_the_weights_of_teachers_are_in_the_key(tmp_path: Path, encoder: Path) -> None:
+    def key(teachers: str) -> str:
+        asked = recipe(tmp_path, f"stages.student.teacher={teachers}")
+        steps = {step.stage.id: step for step in make_plan(asked, tmp_path / "no", FACTS).steps}
+        assert set(steps["student"].inputs) == {"teacher", "tfidf"}
+        return steps["student"].cache_key
+
+    one = key("{teacher: 0.7, tfidf: 0.3}")
+    assert key("{tfidf: 0.3, teacher: 0.7}") != one  # hints and max_tokens are the first one's
+    assert key("{teacher: 0.6, tfidf: 0.3}") != one
+    assert key("{teacher: 0.7, tfidf: 0.3}") == one
+
+
 def test_a_missing_result_runs_again_with_those_after_it(tmp_path: Path, out: Path) -> None:
     (artifact_path(out, "onnx") / "manifest.json").unlink()
     assert to_run(make_plan(recipe(tmp_path), out, FACTS)) == ["onnx", "int8", "fp16"]

@@ -164,3 +164,19 @@ def test_what_is_cached_is_not_asked(tmp_path: Path, encoder: Path, teacher: Any
     reconfigure(encoder, max_position_embeddings=16)
     with pytest.raises(CompressError, match="max_tokens 32 is above the 16 positions"):
         check_plan(Plan((cached, Step(two, 13, ("teacher",), "", None, None))), recipe.task)
+
+
+def hints(encoder: Path, layers: object = "uniform", **changes: Any) -> dict[str, Any]:
+    return student(encoder) | {"hints": {"hidden": {"layers": layers}} | changes}
+
+
+def test_hints_are_held_against_both_configurations(tmp_path: Path, encoder: Path) -> None:
+    check(tmp_path, finetune(encoder), hints(encoder, [[1, 0]], cosine=1.0))
+    with pytest.raises(EncoderError, match=r"^stages\.small\.hints: hidden\.layers: the student has no layer 2:"):
+        check(tmp_path, finetune(encoder), hints(encoder, [[2, 1]]))
+    teacher = shutil.copytree(encoder, tmp_path / "teacher")
+    reconfigure(teacher, num_hidden_layers=1, hidden_size=48)
+    with pytest.raises(EncoderError, match="the student has 2 layers and the teacher 1, so uniform has none"):
+        check(tmp_path, finetune(teacher), hints(encoder))
+    with pytest.raises(EncoderError, match="the student's is 32, the teacher's 48"):
+        check(tmp_path, finetune(teacher), hints(encoder, [[0, 0]], cosine=1.0))

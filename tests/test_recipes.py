@@ -89,3 +89,27 @@ def test_the_flagship_runs_whole_on_tiny_encoders(
     assert scores[0] == pytest.approx(scores[1], abs=1e-4)
     assert found["student-fp16"]["model_bytes"] < 0.7 * found["student-onnx"]["model_bytes"]
     assert found["pruned"]["zeros_share"] > found["student"]["zeros_share"] + 0.1
+
+
+@pytest.mark.parametrize("name", ["jigsaw-tiny-bpe", "jigsaw-tiny-glove"])
+def test_the_tiny_recipes_run_whole_on_a_tiny_teacher(
+    name: str, tmp_path: Path, comment_files: Path, tiny_encoder: Callable[[str], Path], command: Command
+) -> None:
+    """Without and with distillation, each beginning with the pieces, the attention and the vectors of its recipe."""
+    glove = tmp_path / "glove.txt"
+    glove.write_text(f"the {' '.join('0.1' for _ in range(50))}\n")
+    sets = [
+        f"data.dir={comment_files}",
+        f"stages.teacher.encoder={tiny_encoder('bert')}",
+        "stages.teacher.sha256=null",
+        "stages.teacher.max_tokens=32",
+        *(f"stages.{stage}.epochs=1" for stage in ("teacher", "labels-only", "distilled")),
+        *([f"vars.glove={glove}"] if name == "jigsaw-tiny-glove" else []),
+        *SMALL,
+    ]
+    ended = command("run", name, "--out", tmp_path / "run", *(part for item in sets for part in ("--set", item)))
+    assert ended.code == 0, ended.err
+    kinds = {"jigsaw-tiny-bpe": ("bert", "dot"), "jigsaw-tiny-glove": ("albert", None)}
+    for stage in ("labels-only", "distilled", "distilled-int8"):
+        config = json.loads((tmp_path / "run/artifacts" / stage / "config.json").read_text())
+        assert (config["model_type"], config["compress"].get("attention")) == kinds[name]

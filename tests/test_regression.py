@@ -25,7 +25,8 @@ from compress.data.tables import Table
 from compress.errors import ArtifactError, DataError, EncoderError, ParityError, RecipeError
 from compress.recipe.data import Data, Task
 from compress.recipe.load import load_recipe
-from compress.recipe.stages import Distill, Export, Finetune, Load, Prune, Tfidf, TinyEncoder, WordPiece
+from compress.recipe.stages import Distill, Export, Finetune, Load, Prune, Tfidf
+from compress.recipe.students import TinyEncoder, WordPiece
 from compress.scaling import Scaling
 from eval.contract import LabelledTexts
 from eval.errors import InvalidInputError
@@ -358,8 +359,7 @@ def test_early_stopping_looks_at_validation_r2(reviews: Any, regression: Artifac
 
 def test_a_teacher_on_another_scale_is_put_on_the_students(reviews: Any) -> None:
     """Its answers are values in another scale's outputs; unlabeled rows are learnt from these alone."""
-    from compress.tokenizer import train_wordpiece
-    from compress.train.learning import transfer_examples
+    from compress.train.transfer import transfer_set
 
     theirs = Scaling(means=(1.0, -5.0), deviations=(2.0, 500.0))
     truth = np.concatenate([reviews.splits.train.targets, np.full((ROWS["unlabeled"], 2), (4.5, 31_000))])
@@ -367,16 +367,16 @@ def test_a_teacher_on_another_scale_is_put_on_the_students(reviews: Any) -> None
     def predict(texts: Any) -> NDArray[np.float32]:
         return theirs.outputs(truth[: len(texts)])
 
-    teacher = SimpleNamespace(digest="t", scaling=lambda: theirs)
+    manifest = SimpleNamespace(labels=reviews.task.labels, stage_id="t")
+    teacher = SimpleNamespace(digest="t", scaling=lambda: theirs, manifest=manifest)
     inputs = reviews.inputs(teacher=teacher)
-    tokenizer = train_wordpiece(reviews.splits.train.texts, 200, True, reviews.folder, 32)
-    found = transfer_examples(tokenizer, inputs, predict, reviews.context(), "student")
+    opened = SimpleNamespace(predict_logits=predict)
+    found = transfer_set(inputs, lambda artifact, device: opened, reviews.context(), "student")
     rows = ROWS["train"]
-    assert found.teacher is not None
-    np.testing.assert_allclose(found.teacher[:rows], found.targets[:rows], atol=1e-4)
+    np.testing.assert_allclose(found.answers[:rows], found.targets[:rows], atol=1e-4)
     np.testing.assert_allclose(found.targets[:rows].std(axis=0), 1, rtol=1e-4)
     expected = Scaling.of(reviews.splits.train.targets).outputs(np.array([[4.5, 31_000]]))
-    np.testing.assert_allclose(found.teacher[rows:], np.repeat(expected, ROWS["unlabeled"], axis=0), atol=1e-4)
+    np.testing.assert_allclose(found.answers[rows:], np.repeat(expected, ROWS["unlabeled"], axis=0), atol=1e-4)
     assert found.labelled.sum() == rows
 
 
@@ -393,7 +393,7 @@ def test_squared_error_by_hand_and_mixed_with_the_teachers() -> None:
 
 
 def test_export_is_judged_by_the_size_of_the_outputs() -> None:
-    from compress.stages.export import compare_outputs
+    from compress.stages.export.parity import compare_outputs
 
     before = np.array([[0.5, -0.2], [2.0, 0.1]], np.float32)
     off = np.array([[0, 1e-5], [0, 0]], np.float32)  # outputs below 1 count as they are

@@ -19,8 +19,8 @@ _COMMAND = """
 import sys
 from compress.cli import _quiet_libraries, main
 _quiet_libraries()  # before transformers is imported, as main does
-from compress.train import loop
-loop.SAVE_SECONDS = 0.0
+from compress.train import checkpoints
+checkpoints.SAVE_SECONDS = 0.0
 sys.argv = ["compress", *sys.argv[1:]]
 main()
 """
@@ -59,6 +59,8 @@ def recipe(tiny_recipe: dict[str, Any], tmp_path: Path) -> Path:
     for stage in (teacher, student, pruned):
         stage |= {"precision": "fp32", "batch_size": 8, "epochs": 2}
     teacher["early_stopping"] = 2
+    del student["batch_size"]
+    student["batch_tokens"] = 100
     tiny_recipe["stages"], tiny_recipe["baselines"] = [teacher, student, pruned], []
     file = tmp_path / "recipe.yaml"
     file.write_text(yaml.safe_dump(tiny_recipe), encoding="utf-8")

@@ -18,7 +18,7 @@ from compress.runtime import open_predictor
 from compress.runtime.footprint import footprint
 from compress.runtime.onnx import open_session
 from compress.stages import export, finetune
-from compress.stages.export import compare
+from compress.stages.export.parity import compare
 from compress.tokenizer import open_tokenizer
 
 CONFIG = Export.model_validate({"id": "e", "type": "export", "from": "student"})
@@ -34,7 +34,7 @@ def traced_only(monkeypatch: pytest.MonkeyPatch) -> None:
             (path.parent / name).write_bytes(b"half")
         raise RuntimeError("no such overload\nand a page of graph")
 
-    monkeypatch.setattr(export, "_export_dynamo", fail)
+    monkeypatch.setattr(export.write, "_export_dynamo", fail)
 
 
 def check_everywhere(torch_folder: Path, onnx_folder: Path) -> None:

@@ -21,7 +21,7 @@ from compress.recipe.stages import Prune
 from compress.runtime.footprint import footprint
 from compress.stages import prune
 from compress.stages.prune.magnitude import cubic_sparsity, magnitude_masks, prunable
-from compress.train import loop
+from compress.train import checkpoints
 
 sparsities = st.floats(0, 0.99)
 shapes = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, max_size=4)
@@ -186,7 +186,7 @@ class KilledError(Exception):
 
 @pytest.mark.parametrize("stop", [5, 25])
 def test_masks_survive_a_kill(workshop: Any, teacher: Any, monkeypatch: pytest.MonkeyPatch, stop: int) -> None:
-    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "SAVE_SECONDS", 0.0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
 

@@ -46,7 +46,7 @@ def pruned(tmp_path_factory: pytest.TempPathFactory, new_workshop: Any, teacher:
     )
     made = {"torch": shop.make(prune.run, sparse, parent=teacher)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "_export_dynamo", lambda *arguments: 1 / 0)
+        patch.setattr(export.write, "_export_dynamo", lambda *arguments: 1 / 0)
         made["onnx"] = shop.make(export.run, Export(id="onnx", type="export"), parent=made["torch"])
     for scheme in ("fp16", "int8_dynamic"):
         made[scheme] = shop.make(quantize.run, config(scheme), parent=made["onnx"])

@@ -32,7 +32,7 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ask(teacher: Teacher, cache: Path, texts: Sequence[str] = TEXTS, digest: str = "a") -> np.ndarray:
-    return teacher_logits(digest, teacher, texts, 2, cache, lambda done, total: None)
+    return teacher_logits(digest, lambda: teacher, texts, 2, cache, lambda done, total: None)
 
 
 def test_each_text_is_asked_once_and_answered_in_order(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_killed_pass_goes_on_by_chunks(tmp_path: Path) -> None:
     assert killed.asked == list(TEXTS[:8])
     teacher = Teacher()
     told: list[tuple[int, int]] = []
-    found = teacher_logits("a", teacher, TEXTS, 2, tmp_path, lambda done, total: told.append((done, total)))
+    found = teacher_logits("a", lambda: teacher, TEXTS, 2, tmp_path, lambda done, total: told.append((done, total)))
     assert teacher.asked == list(TEXTS[8:])
     np.testing.assert_array_equal(found, Teacher()(TEXTS))
     assert told == [(4, 10), (8, 10), (10, 10)]

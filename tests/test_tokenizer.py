@@ -1,8 +1,6 @@
 """Tokenizers: padding, truncation, and the same ids wherever they are opened."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,14 +8,16 @@ import numpy as np
 import pytest
 
 from compress.errors import EncoderError
+from compress.recipe.students import WordPiece
 from compress.tokenizer import (
     TokenIds,
     copy_tokenizer,
     open_tokenizer,
     save_pretrained_tokenizer,
-    train_wordpiece,
 )
+from compress.vocabulary.learn import train_vocabulary
 
+WORDPIECE = WordPiece(type="wordpiece", size=200)
 TEXTS = ("please add a source", "the map", "", "what a rotten thing to write on this page, my friend")
 
 
@@ -106,38 +106,8 @@ def test_segment_numbers_are_given_where_they_carry_something(
     assert not batch["token_type_ids"][0, :-1].any()
 
 
-def test_trained_wordpiece_has_the_size_asked_for(sentences: tuple[str, ...], tmp_path: Path) -> None:
-    tokenizer = train_wordpiece(sentences, 200, True, tmp_path, 32)
-    assert tokenizer.vocabulary_size == 200
-    vocabulary = tokenizer.inner.get_vocab()
-    assert [vocabulary[name] for name in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")] == [0, 1, 2, 3, 4]
-    (tokens,) = tokenizer.encode(["THE MAP"])
-    assert ids([tokens]) == ids(tokenizer.encode(["the map"]))
-    assert (tokens.ids[0], tokens.ids[-1]) == (2, 3)
-    assert tokenizer.pad_id == 0
-    assert ids(open_tokenizer(tmp_path, 32).encode(sentences)) == ids(tokenizer.encode(sentences))
-
-
-def test_cased_wordpiece_tells_cases_apart(sentences: tuple[str, ...], tmp_path: Path) -> None:
-    tokenizer = train_wordpiece((*sentences, "I AM HERE"), 300, False, tmp_path, 32)
-    assert ids(tokenizer.encode(["I"])) != ids(tokenizer.encode(["i"]))
-
-
-def test_wordpiece_training_is_the_same_in_every_process(sentences: tuple[str, ...], tmp_path: Path) -> None:
-    texts = tmp_path / "texts.json"
-    texts.write_text(json.dumps(sentences))
-    script = (
-        "import json, sys; from pathlib import Path; from compress.tokenizer import train_wordpiece\n"
-        "train_wordpiece(json.loads(Path(sys.argv[1]).read_text()), 250, True, Path(sys.argv[2]), 32)"
-    )
-    train_wordpiece(sentences, 250, True, tmp_path / "here", 32)
-    subprocess.run([sys.executable, "-c", script, str(texts), str(tmp_path / "there")], check=True)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
-
-
 def test_copying_takes_everything_that_is_read(sentences: tuple[str, ...], tmp_path: Path) -> None:
-    tokenizer = train_wordpiece(sentences, 200, True, tmp_path / "a", 32)
+    tokenizer = train_vocabulary(WORDPIECE, sentences, tmp_path / "a", 32)
     (tmp_path / "b").mkdir()
     copy_tokenizer(tmp_path / "a", tmp_path / "b")
     assert ids(open_tokenizer(tmp_path / "b", 32).encode(TEXTS)) == ids(tokenizer.encode(TEXTS))
@@ -146,7 +116,7 @@ def test_copying_takes_everything_that_is_read(sentences: tuple[str, ...], tmp_p
 def test_damage_and_absence_are_clear_errors(sentences: tuple[str, ...], tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="cannot be read"):
         open_tokenizer(tmp_path, 32)
-    train_wordpiece(sentences, 200, True, tmp_path, 32)
+    train_vocabulary(WORDPIECE, sentences, tmp_path, 32)
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(EncoderError, match="cannot be read"):
         open_tokenizer(tmp_path, 32)

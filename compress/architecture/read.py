@@ -10,7 +10,8 @@ from compress.architecture.build import build_artifact_model, build_model, read_
 from compress.architecture.count import count_parameters, inner_model, is_causal, run_once
 from compress.architecture.facts import Facts, normalization, own_pooling, positions, stacks
 from compress.architecture.types import TOKENS, Architecture, Parameters
-from compress.artifact import MANIFEST, Artifact, Manifest, open_artifact
+from compress.artifact import MANIFEST, Artifact, Manifest, open_artifact, read_json
+from compress.bag import BagConfig, EmbeddingBag, empty_bag, is_bag
 from compress.pretrained import find_config
 
 
@@ -39,6 +40,9 @@ def _of_artifact(name: str, artifact: Artifact) -> Architecture:
     if manifest.format == "tfidf":
         return _of_tfidf(name, artifact)
     path = artifact.path / "config.json"
+    raw = read_json(path)
+    if isinstance(raw, dict) and is_bag(raw):
+        return _of_bag(name, artifact, BagConfig.model_validate(raw))
     config = read_config(path)
     model = build_artifact_model(config, path)
     own = config.compress["pooling"] == "own"
@@ -59,9 +63,9 @@ def _artifact_uses(manifest: Manifest) -> tuple[str, ...]:
     match manifest.format:
         case "torch":
             return ("evaluate", "predict", "load", "distill (as teacher)", "prune", "export")
-        case "onnx" if manifest.precision == "fp32":
+        case "onnx" | "onnx_text" if manifest.precision == "fp32":
             return ("evaluate", "predict", "quantize")
-        case "onnx" | "tfidf":
+        case "onnx" | "onnx_text" | "tfidf":
             return ("evaluate", "predict")
         case _ as unknown:
             assert_never(unknown)
@@ -148,16 +152,46 @@ def _of_model(name: str, config: Any, model: nn.Module, max_tokens: int | None) 
 
 
 def _of_tfidf(name: str, artifact: Artifact) -> Architecture:
-    """Terms in place of tokens. A text costs one product for each of its terms and each label."""
+    """Terms in place of tokens."""
     from compress.runtime.tfidf import load_tfidf
 
     model = load_tfidf(artifact.path)
     idf = sum(block.idf.size for block in model.blocks)
+    return _of_terms(
+        name,
+        artifact,
+        family="tfidf",
+        model_class=None,
+        vocabulary=sum(len(block.vocabulary) for block in model.blocks),
+        pooling="weighted sum",
+        parameters=Parameters(idf, 0, 0, model.weights.size + model.bias.size),
+        uses=_artifact_uses(artifact.manifest),
+    )
+
+
+def _of_bag(name: str, artifact: Artifact, config: BagConfig) -> Architecture:
+    """Terms or pieces, in whatever order."""
+    model = empty_bag(config)
+    whole = sum(weight.numel() for weight in model.parameters())
+    embedded = model.embedding.weight.numel() + model.weight.weight.numel() if isinstance(model, EmbeddingBag) else 0
+    uses = tuple(use for use in _artifact_uses(artifact.manifest) if use not in {"load", "prune"})
+    return _of_terms(
+        name,
+        artifact,
+        family=config.model_type,
+        model_class=type(model).__name__,
+        vocabulary=config.vocab_size,
+        pooling="mean and maximum" if embedded else "weighted sum",
+        parameters=Parameters(embedded, 0, 0, whole - embedded),
+        uses=uses,
+    )
+
+
+def _of_terms(name: str, artifact: Artifact, **facts: Any) -> Architecture:
+    """A model without layers or positions. A text costs a product for each of its terms and each number of its row."""
     return Architecture(
         name=name,
         source=_source(artifact.manifest),
-        family="tfidf",
-        model_class=None,
         encoder=None,
         decoder=None,
         width=None,
@@ -167,13 +201,10 @@ def _of_tfidf(name: str, artifact: Artifact) -> Architecture:
         normalization=None,
         positions="none (a bag of terms)",
         max_positions=None,
-        max_tokens=None,
-        vocabulary=sum(len(block.vocabulary) for block in model.blocks),
-        pooling="weighted sum",
-        parameters=Parameters(idf, 0, 0, model.weights.size + model.bias.size),
+        max_tokens=artifact.manifest.max_tokens,
         weights_bytes=_model_bytes(artifact),
         multiply_adds=None,
         tokens=None,
-        uses=_artifact_uses(artifact.manifest),
         remarks=(),
+        **facts,
     )

@@ -35,7 +35,7 @@ def metadata_text(artifact: Artifact, report: Report, base_model: str | None, me
         base_model=base_model,
         model_name=f"{report.name}-{manifest.stage_id}",
         pipeline_tag="text-classification",
-        library_name={"onnx": "onnx", "torch": None, "tfidf": None}[manifest.format],
+        library_name="onnx" if manifest.format in {"onnx", "onnx_text"} else None,
         tags=["compress", manifest.stage_type, manifest.precision],
         eval_results=results or None,
     )

@@ -12,7 +12,12 @@ from eval.report.report import Report
 from eval.report.seeds import mean_text
 from eval.report.table import code, markdown_table, plain
 
-_FORMATS = {"torch": "PyTorch weights (safetensors)", "onnx": "ONNX", "tfidf": "TF-IDF with a linear model"}
+_FORMATS = {
+    "torch": "PyTorch weights (safetensors)",
+    "onnx": "ONNX",
+    "onnx_text": "ONNX that takes texts",
+    "tfidf": "TF-IDF with a linear model",
+}
 _LIMITS = (
     "It was measured on the test sets named above and on no other rows: on texts of another kind, time or language "
     "its quality is unknown. An interval says how far a number may move on other rows of the same kind."
@@ -34,6 +39,15 @@ print(predictor.labels, predictor.{method}(["a text"]))
 ```
 
 or `compress predict {folder} --input texts.csv --output scored.csv`."""
+_ONNX_RUNTIME = """\
+With ONNX Runtime alone, which splits the texts itself; these are logits, {after}:
+
+```python
+import onnxruntime
+
+session = onnxruntime.InferenceSession("{folder}/model.onnx", providers=["CPUExecutionProvider"])
+(logits,) = session.run(["logits"], {{"text": ["a text"]}})
+```"""
 _OPTIMUM = """\
 With optimum; these are logits, {after}:
 
@@ -226,6 +240,8 @@ def _use(artifact: Artifact) -> Iterator[str]:
     manifest, folder = artifact.manifest, artifact.path.name
     regression = manifest.task.type == "regression"
     yield _USE.format(folder=folder, method="predict_values" if regression else "predict_proba")
+    if manifest.format == "onnx_text":
+        yield _ONNX_RUNTIME.format(folder=folder, after=_after_logits(artifact))
     if manifest.format == "onnx" and manifest.long_text.how == "truncate":
         yield _OPTIMUM.format(folder=folder, after=_after_logits(artifact))
 

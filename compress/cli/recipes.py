@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from compress import processes
 from compress.cli.app import GOAL_MISSED, Out, Recipe, Sets, app, typed
 from compress.screen import bars, console, show_note, show_plan, show_report
 
@@ -27,8 +28,11 @@ def run(
     check_onnxruntime()
     loaded = load_recipe(recipe, set_ or [])
     folder = out or Path("runs") / loaded.name
-    from compress.pipeline import run_recipe
+    from compress.pipeline import run_recipe, take_part
 
+    if processes.number():
+        take_part(loaded, folder)
+        return
     with bars() as progress:
         told: list[str] = []
 
@@ -51,9 +55,11 @@ def run(
 @app.command(epilog="Example: compress check my.yaml --set data.dir=jigsaw")
 def check(recipe: Recipe, set_: Sets = None) -> None:
     """Finds every mistake of a recipe at once, each with its place. Reads no data and trains nothing."""
+    from compress.beginnings import check_widths
     from compress.recipe.load import load_recipe
 
     loaded = load_recipe(recipe, set_ or [])
+    check_widths(loaded.all_stages)
     stages = ", ".join(stage.id for stage in loaded.all_stages)
     how_many, again = len(loaded.all_stages), len(loaded.repeats)
     more = f", and {again} further training{'s' * (again > 1)} with other seeds" if again else ""

@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from compress.classifier import Classifier
+from compress.encoder.attention import attention_kind, drop_projections
 from compress.encoder.library import auto_class, head_dropout, quiet_transformers, without_pooler
 from compress.encoder.source import Pretrained, check_length
 from compress.errors import EncoderError
 from compress.recipe.data import Task, label_config
-from compress.recipe.stages import Pooling
+from compress.recipe.students import Pooling
 
 
 def build_classifier(
@@ -63,36 +64,6 @@ def _check_only_the_head_differs(source: Pretrained, encoder: Any, loaded: dict[
         )
 
 
-def build_tiny(
-    task: Task,
-    vocabulary: int,
-    layers: int,
-    width: int,
-    heads: int,
-    ffn: int,
-    pooling: Pooling,
-    max_tokens: int,
-    dropout: float,
-) -> Classifier:
-    """A BERT-shaped encoder from scratch (Devlin et al. 2019) with the given shape."""
-    from transformers import BertConfig, BertModel
-
-    config = BertConfig(
-        vocab_size=vocabulary,
-        num_hidden_layers=layers,
-        hidden_size=width,
-        num_attention_heads=heads,
-        intermediate_size=ffn,
-        max_position_embeddings=max_tokens,
-        type_vocab_size=1,
-        hidden_dropout_prob=dropout,
-        attention_probs_dropout_prob=dropout,
-        pad_token_id=0,
-    )
-    describe(config, task, pooling, max_tokens)
-    return Classifier(BertModel(config, add_pooling_layer=False), pooling, len(task.labels), dropout)
-
-
 def empty_classifier(config: Any, attention: Literal["sdpa", "eager"] | None = None) -> Classifier:
     """The classifier that an artifact's config.json describes, its weights not read; on torch's current device."""
     pooling: Pooling = config.compress["pooling"]
@@ -100,6 +71,8 @@ def empty_classifier(config: Any, attention: Literal["sdpa", "eager"] | None = N
     if attention:
         extra["attn_implementation"] = attention
     encoder = auto_class(pooling).from_config(config, dtype=torch.float32, trust_remote_code=False, **extra)
+    if attention_kind(config) == "dot":
+        drop_projections(encoder)
     return Classifier(encoder, pooling, len(config.id2label), head_dropout(config))
 
 
@@ -107,7 +80,8 @@ def describe(config: Any, task: Task, pooling: Pooling, max_tokens: int) -> None
     """Writes what the classifier predicts into its configuration, as the wider ecosystem reads it."""
     for name, value in label_config(task).items():
         setattr(config, name, value)
-    config.compress = {"pooling": pooling, "max_tokens": max_tokens}
+    known = getattr(config, "compress", None) or {}  # of an artifact: its attention stays what it is
+    config.compress = known | {"pooling": pooling, "max_tokens": max_tokens}
 
 
 def set_attention_dropout(config: Any, share: float) -> None:
@@ -122,11 +96,15 @@ def set_attention_dropout(config: Any, share: float) -> None:
         setattr(config, name, share)
 
 
+def output_layer(model: nn.Module, labels: int) -> nn.Linear | None:
+    """The last linear layer with `labels` outputs: what gives the logits. None where there is none."""
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    return next((layer for layer in reversed(linear) if layer.out_features == labels), None)
+
+
 def reorder_outputs(model: nn.Module, order: Sequence[int], labels: int) -> None:
     """Makes the last linear layer with `labels` outputs give them in `order`. Raises EncoderError if there is none."""
-    last = next(
-        (m for m in reversed(list(model.modules())) if isinstance(m, nn.Linear) and m.out_features == labels), None
-    )
+    last = output_layer(model, labels)
     if last is None:
         raise EncoderError(
             f"the classifier has no linear layer with {labels} outputs, so its labels cannot be put in order."

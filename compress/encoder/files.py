@@ -1,17 +1,26 @@
 """A classifier written into an artifact's folder, and read again, under the names the wider ecosystem knows."""
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
+from compress.bag import Bag, BagConfig, empty_bag, is_bag
 from compress.classifier import Classifier
 from compress.encoder.build import empty_classifier
 from compress.pretrained import WEIGHTS
 
+Model = Classifier | Bag
+"""Whatever torch module a stage trains and an artifact of format torch holds."""
 
-def save_classifier(model: Classifier, folder: Path) -> None:
+
+def save_classifier(model: Model, folder: Path) -> None:
     """Writes config.json and model.safetensors under the names transformers itself would use for the encoder."""
     from safetensors.torch import save_file
 
+    if isinstance(model, Bag):
+        (folder / "config.json").write_text(model.description.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        save_file({name: value.detach().cpu() for name, value in model.state_dict().items()}, str(folder / WEIGHTS))
+        return
     model.config.architectures = [type(model.encoder).__name__]
     # a path on this machine would make equal artifacts differ
     model.config.name_or_path = ""
@@ -22,8 +31,20 @@ def save_classifier(model: Classifier, folder: Path) -> None:
     save_file(tensors, str(folder / WEIGHTS), metadata={"format": "pt"})
 
 
+def load_model(folder: Path, attention: Literal["sdpa", "eager"] | None = None) -> Model:
+    """The classifier an artifact's folder holds, of whatever kind, in evaluation mode."""
+    from safetensors.torch import load_file
+
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if not is_bag(config):
+        return load_classifier(folder, attention)
+    model = empty_bag(BagConfig.model_validate(config))
+    model.load_state_dict(load_file(str(folder / WEIGHTS)))
+    return model.eval()
+
+
 def load_classifier(folder: Path, attention: Literal["sdpa", "eager"] | None = None) -> Classifier:
-    """The classifier an artifact's folder holds, in evaluation mode."""
+    """The same of an encoder, where the artifact can be nothing else."""
     from safetensors.torch import load_file
     from transformers import AutoConfig
 

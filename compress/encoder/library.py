@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from compress.recipe.stages import Pooling
+from compress.recipe.students import Pooling
 
 
 def auto_class(pooling: Pooling) -> Any:

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from compress.classifier import Classifier
+from compress.encoder.attention import attention_kind
 from compress.encoder.library import auto_class, quiet_transformers, without_pooler
 from compress.errors import EncoderError
 from compress.pretrained import check_config, check_weights
-from compress.recipe.stages import Pooling
+from compress.recipe.students import Pooling
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ def check_usable(source: Pretrained, pooling: Pooling, max_tokens: int) -> None:
     """
     check_length(source, max_tokens)
     check_weights(source.folder)
+    if attention_kind(source.config) == "dot":
+        raise EncoderError(
+            f"{source.folder} has attention: dot, which transformers would give new query and key projections. Take it "
+            "in with a load stage, or name another encoder."
+        )
     what, maker = f"{source.folder} ({source.config.model_type})", auto_class(pooling)
     if type(source.config) not in maker._model_mapping:
         raise EncoderError(

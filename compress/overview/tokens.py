@@ -3,7 +3,7 @@
 import random
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from heapq import nlargest
@@ -22,8 +22,19 @@ from compress.pretrained import local_folder
 from compress.recipe.data import Task
 from compress.recipe.long_text import TRUNCATE
 from compress.recipe.recipe import Recipe
-from compress.recipe.stages import Distill, Finetune, Load, Stage, TinyEncoder, WordPiece
-from compress.tokenizer import Tokenizer, read_pretrained_tokenizer, train_wordpiece
+from compress.recipe.stages import Distill, Finetune, Load, Stage
+from compress.recipe.students import (
+    Bpe,
+    EmbeddingBagShape,
+    Hashed,
+    TeachersPieces,
+    TinyEncoder,
+    TrainedVocabulary,
+    Unigram,
+    WordPiece,
+)
+from compress.tokenizer import Tokenizer, read_pretrained_tokenizer
+from compress.vocabulary.learn import train_vocabulary
 
 SAMPLE = 10_000  # texts of a split: what is cut is then known within half a percent
 LONGEST = 20  # texts that are always looked at: a sample alone would miss the longest of all
@@ -42,7 +53,7 @@ class _Hosted:
     revision: str | None
 
 
-_Source = _Hosted | WordPiece
+_Source = _Hosted | TrainedVocabulary
 
 
 def token_lengths(recipe: Recipe, splits: Splits, progress: Progress) -> tuple[TokenLengths, ...]:
@@ -52,9 +63,10 @@ def token_lengths(recipe: Recipe, splits: Splits, progress: Progress) -> tuple[T
     """
     limits: dict[str, int | None] = {}
     readers: dict[_Source, list[str]] = {}
+    sources: dict[str, _Source | None] = {}
     for stage in recipe.all_stages:
         limits[stage.id] = _limit(stage, limits, recipe.task)
-        source = _source(stage)
+        source = sources[stage.id] = _source(stage, sources)
         if source is not None:
             readers.setdefault(source, []).append(stage.id)
     drawn = _Drawn(splits, recipe.seed)
@@ -64,11 +76,16 @@ def token_lengths(recipe: Recipe, splits: Splits, progress: Progress) -> tuple[T
     )
 
 
-def _source(stage: Stage) -> _Source | None:
-    """The tokenizer that comes into the run with this stage."""
+def _source(stage: Stage, known: Mapping[str, _Source | None]) -> _Source | None:
+    """The tokenizer that comes into the run with this stage; a teacher's is counted whole, also where it is cut."""
     match stage:
-        case Finetune(encoder=TinyEncoder() as shape) | Distill(student=TinyEncoder() as shape):
-            return shape.tokenizer
+        case (
+            Finetune(encoder=TinyEncoder() | EmbeddingBagShape() as shape)
+            | Distill(student=TinyEncoder() | EmbeddingBagShape() as shape)
+        ):
+            if isinstance(shape.tokenizer, TeachersPieces):
+                return known.get(stage.teacher_ids[0]) if isinstance(stage, Distill) else None
+            return None if isinstance(shape.tokenizer, Hashed) else shape.tokenizer
         case _:
             reference = encoder_reference(stage)
             return _Hosted(reference.name, reference.revision) if reference else None
@@ -146,8 +163,10 @@ def _said(source: _Source) -> str:
     match source:
         case _Hosted():
             return source.name
-        case WordPiece():
-            return f"WordPiece of {source.size:,} pieces{'' if source.lowercase else ', case kept'}"
+        case WordPiece() | Bpe() | Unigram():
+            kind = {"wordpiece": "WordPiece", "bpe": "byte-level BPE", "unigram": "unigram"}[source.type]
+            kept = f"{'' if source.lowercase else ', case kept'}{', letters only' if source.letters_only else ''}"
+            return f"{kind} of {source.size:,} pieces{kept}"
         case _ as unknown:
             assert_never(unknown)
 
@@ -166,7 +185,7 @@ def _opened(source: _Source, drawn: _Drawn) -> _Opened:
     match source:
         case _Hosted():
             return _open_hosted(source)
-        case WordPiece():
+        case WordPiece() | Bpe() | Unigram():
             return _trained(source, drawn)
         case _ as unknown:
             assert_never(unknown)
@@ -182,10 +201,10 @@ def _open_hosted(source: _Hosted) -> _Opened:
     return _Opened(_uncut(inner), None, open_pretrained(folder).max_positions)
 
 
-def _trained(source: WordPiece, drawn: _Drawn) -> _Opened:
+def _trained(source: TrainedVocabulary, drawn: _Drawn) -> _Opened:
     texts = drawn.to_train_on
     with tempfile.TemporaryDirectory() as scratch:
-        inner = train_wordpiece(texts, source.size, source.lowercase, Path(scratch), _UNCUT).inner
+        inner = train_vocabulary(source, texts, Path(scratch), _UNCUT).inner
     part = f"{len(texts):,} of the {drawn.learned:,} texts" if len(texts) < drawn.learned else "the texts"
     return _Opened(_uncut(inner), f"its pieces were learnt for this overview, from {part} of train and unlabeled", None)
 

@@ -16,12 +16,14 @@ from compress.recipe.stages import (
     Stage,
     Tfidf,
 )
+from compress.recipe.students import EmbeddingBagShape, LinearShape, PretrainedStudent
 
-Kind = Literal["torch", "onnx", "onnx_small", "tfidf"]
+Kind = Literal["torch", "ngrams", "onnx", "onnx_small", "tfidf"]
 Report = Callable[[int, str, str], None]
 
 _IN_WORDS: dict[Kind, str] = {
-    "torch": "a torch model (load, finetune, distill, prune)",
+    "torch": "a transformer (load, finetune, distill, prune)",
+    "ngrams": "a linear model or an embedding_bag",
     "onnx": "an fp32 ONNX model (export)",
     "onnx_small": "an ONNX model that is already quantized",
     "tfidf": "a TF-IDF baseline",
@@ -31,6 +33,10 @@ _IN_WORDS: dict[Kind, str] = {
 def result_kind(stage: Stage) -> Kind:
     """What a stage leaves behind, as far as the next stage cares."""
     match stage:
+        case Finetune(encoder=LinearShape() | EmbeddingBagShape()):
+            return "ngrams"
+        case Distill(student=LinearShape() | EmbeddingBagShape()):
+            return "ngrams"
         case Load() | Finetune() | Distill() | Prune():
             return "torch"
         case Export():
@@ -41,9 +47,15 @@ def result_kind(stage: Stage) -> Kind:
             return "tfidf"
 
 
-def needed_kind(stage: Follows) -> Kind:
+def needed_kinds(stage: Follows) -> tuple[Kind, ...]:
     """What a stage can start from."""
-    return "onnx" if isinstance(stage, Quantize) else "torch"
+    match stage:
+        case Quantize():
+            return ("onnx",)
+        case Export():
+            return ("torch", "ngrams")
+        case _:
+            return ("torch",)
 
 
 def check_stages(
@@ -71,12 +83,11 @@ def check_stages(
         known = stage if stage is not None else _as_written(written)
         if known is not None:
             known = _with_from(known, previous, index, report)
-            written = {"from": known.from_ if isinstance(known, Follows) else None, "teacher": _teacher(known)}
         if known is not None and stage is not None:
             filled.append(known)
-        for key in ("from", "teacher"):
-            if written.get(key) is not None:
-                _check_name(str(written[key]), key, known, name, kinds, later, index, report)
+        for key, others in (_named(known) if known is not None else _named_in(written)).items():
+            for other in others:
+                _check_name(other, key, known, name, kinds, later, index, report)
         kinds[name] = result_kind(known) if known is not None else None
         previous = name
     return filled
@@ -87,9 +98,17 @@ def _as_written(written: dict[str, Any]) -> Stage | None:
     cls = STAGE_TYPES.get(str(written.get("type")))
     if cls is None:
         return None
-    named = {key: str(written[key]) for key in ("teacher", "from") if isinstance(written.get(key), str)}
-    values: dict[str, Any] = {"teacher": named.get("teacher"), "from_": named.get("from")}
+    named = _named_in(written)
+    values: dict[str, Any] = {"teacher": dict.fromkeys(named.get("teacher", ()), 1.0) or None}
+    values |= {"from_": next(iter(named.get("from", ())), None), "student": None}
     return cast(Stage, cls.model_construct(id=str(written.get("id")), type=written["type"], **values))
+
+
+def _named_in(written: dict[str, Any]) -> dict[str, list[str]]:
+    """Ids of other stages in a stage as written: a teacher's or several's, as far as they are text."""
+    teacher = written.get("teacher")
+    named = {"from": [written.get("from")], "teacher": list(teacher) if isinstance(teacher, dict) else [teacher]}
+    return {key: [name for name in names if isinstance(name, str)] for key, names in named.items()}
 
 
 def _with_from(stage: Stage, previous: str | None, index: int, report: Report) -> Stage:
@@ -101,8 +120,23 @@ def _with_from(stage: Stage, previous: str | None, index: int, report: Report) -
     return stage.model_copy(update={"from_": previous})
 
 
-def _teacher(stage: Stage) -> str | None:
-    return stage.teacher if isinstance(stage, Distill | Prune) else None
+def _named(stage: Stage) -> dict[str, list[str]]:
+    """Ids of other stages by the key that names them."""
+    named: dict[str, list[str]] = {}
+    if isinstance(stage, Follows) and stage.from_ is not None:
+        named["from"] = [stage.from_]
+    if isinstance(stage, Distill | Prune):
+        named["teacher"] = list(stage.teacher_ids)
+    if isinstance(stage, Distill) and isinstance(stage.student, PretrainedStudent) and stage.student.init:
+        named["student.init.from"] = [stage.student.init.from_]
+    return named
+
+
+def _wanted(stage: Stage, key: str) -> tuple[Kind, ...]:
+    """What a stage can take under a key; nothing where it takes anything."""
+    if key == "from" and isinstance(stage, Follows):
+        return needed_kinds(stage)
+    return ("torch",) if key == "student.init.from" else ()
 
 
 def _check_name(
@@ -117,9 +151,10 @@ def _check_name(
 ) -> None:
     if name in kinds:
         found = kinds[name]
-        wanted = needed_kind(stage) if key == "from" and isinstance(stage, Follows) else None
-        if stage is not None and wanted is not None and found is not None and found != wanted:
-            report(index, key, f"{stage.type} needs {_IN_WORDS[wanted]}; {name} is {_IN_WORDS[found]}")
+        wanted = _wanted(stage, key) if stage is not None else ()
+        if stage is not None and wanted and found is not None and found not in wanted:
+            needed = " or ".join(_IN_WORDS[kind] for kind in wanted)
+            report(index, key, f"{stage.type} needs {needed}; {name} is {_IN_WORDS[found]}")
     elif name == own:
         report(index, key, f"{name} is this stage itself")
     elif name in all_ids:

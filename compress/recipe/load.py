@@ -15,7 +15,9 @@ from pydantic_core import ErrorDetails
 
 from compress.errors import RecipeError, did_you_mean
 from compress.recipe.fits_goals import check_goals, goal_places
-from compress.recipe.fits_task import check_regression
+from compress.recipe.fits_hints import check_hints
+from compress.recipe.fits_students import check_students
+from compress.recipe.fits_task import check_task
 from compress.recipe.follows import check_stages
 from compress.recipe.goals import UNKNOWN_METRIC
 from compress.recipe.overrides import apply_override
@@ -130,8 +132,10 @@ def _validate(data: dict[str, Any], document: Document, problems: list[str]) -> 
 
     filled = check_stages(items, parsed, baselines, report)
     task = data.get("task")
-    if isinstance(task, dict) and task.get("type") == "regression":
-        check_regression(parsed, report)
+    check_task(parsed, task.get("type") if isinstance(task, dict) else None, report)
+    by_id = {stage.id: stage for stage in filled}
+    check_hints(parsed, by_id, baselines, report)
+    check_students(parsed, by_id, baselines, report)
     check_goals(data, parsed, lambda place, text: problems.append(_say(document, place, text, data)))
     return None if recipe is None or problems else recipe.model_copy(update={"stages": tuple(filled)})
 

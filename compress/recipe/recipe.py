@@ -9,7 +9,8 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from compress.recipe.data import Data, Name, Task
 from compress.recipe.goals import Goals, by_candidate
 from compress.recipe.model import Section, distinct, one_of, plain_name
-from compress.recipe.stages import Distill, Follows, Positive, Prune, Stage, Tfidf, Training
+from compress.recipe.stages import Distill, Follows, Prune, Stage, Tfidf, Training
+from compress.recipe.students import Positive, PretrainedStudent
 from compress.recipe.thresholds import Thresholds
 from eval.goals.goal import TEACHER, Goal
 
@@ -148,7 +149,7 @@ def teacher_of(stages: Iterable[Stage]) -> str | None:
     """What speedups are relative to: the stage called teacher, else the first one that others learn from."""
     known = tuple(stages)
     named = next((stage.id for stage in known if stage.id == TEACHER), None)
-    return named or next((s.teacher for s in known if isinstance(s, Distill | Prune) and s.teacher), None)
+    return named or next((s.teacher_ids[0] for s in known if isinstance(s, Distill | Prune) and s.teacher_ids), None)
 
 
 def parents_of(stages: Iterable[Stage]) -> dict[str, str]:
@@ -157,7 +158,14 @@ def parents_of(stages: Iterable[Stage]) -> dict[str, str]:
 
 
 def stage_inputs(stage: Stage) -> tuple[str, ...]:
-    """Ids of the stages that `stage` reads: what it follows, then its teacher. `from` must have been filled in."""
+    """Ids of the stages that `stage` reads: what it follows, then its teachers. `from` must have been filled in."""
     followed = (stage.from_,) if isinstance(stage, Follows) and stage.from_ is not None else ()
-    teacher = (stage.teacher,) if isinstance(stage, Distill | Prune) and stage.teacher is not None else ()
-    return tuple(dict.fromkeys((*followed, *teacher)))
+    teachers = stage.teacher_ids if isinstance(stage, Distill | Prune) else ()
+    begun = layers_of(stage)
+    return tuple(dict.fromkeys((*followed, *teachers, *((begun,) if begun else ()))))
+
+
+def layers_of(stage: Stage) -> str | None:
+    """The stage as whose layers a student begins."""
+    student = stage.student if isinstance(stage, Distill) else None
+    return student.init.from_ if isinstance(student, PretrainedStudent) and student.init else None

@@ -95,7 +95,7 @@ def parse(text: str, source: str) -> Document:
         document = Document({})
         duplicates: list[str] = []
         _walk(node, (), document.lines, duplicates)
-        document.data = loader.construct_document(node)
+        document.data = _apart(loader.construct_document(node))
     except yaml.MarkedYAMLError as error:
         place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         hint = bracket_hint(_between(text, error.context_mark, error.problem_mark))
@@ -110,6 +110,13 @@ def parse(text: str, source: str) -> Document:
     if duplicates:
         raise RecipeError(duplicates, source)
     return document
+
+
+def _apart(value: Any) -> Any:
+    """The same data where every alias (*) is a copy of its own, so that `--set` changes what it names and no more."""
+    if isinstance(value, dict):
+        return {key: _apart(item) for key, item in value.items()}
+    return [_apart(item) for item in value] if isinstance(value, list) else value
 
 
 def bracket_hint(text: str) -> str:

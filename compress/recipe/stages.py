@@ -1,19 +1,25 @@
 """The `stages` section: a closed union of what a run can do. A new technique is a new class here."""
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import Discriminator, Field, model_validator
 
 from compress.recipe.data import Name
+from compress.recipe.learning import Augment, Hints, LabelLoss, Share, Teachers
 from compress.recipe.long_text import ReadsTexts
-from compress.recipe.model import Section, one_of, plain_name
-
-# no dot: `--set stages.ID.KEY` could not tell where the id ends
-StageId = Annotated[str, AfterValidator(plain_name("_-"))]
-Pooling = Literal["own", "cls", "mean", "max", "mean_max", "last4"]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Positive = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
+from compress.recipe.model import Section
+from compress.recipe.students import (
+    EmbeddingBagShape,
+    Encoder,
+    FromPretrained,
+    LinearShape,
+    MaxTokens,
+    Positive,
+    Sha256,
+    StageId,
+    Student,
+    TinyEncoder,
+)
 
 
 class StageSection(Section):
@@ -34,13 +40,15 @@ class Training(StageSection):
     precision: auto is bf16 where a short trial finds it faster, else fp32. early_stopping: stop after so many epochs
     without a better validation macro ROC-AUC (of a regression, R²) and keep the best epoch's weights; null trains every
     epoch and keeps the last. batch_size is in texts; batches hold texts of like length and are padded to their longest
-    only. seeds: trains so many times, with the recipe's seed and the ones after it; what follows goes on with the
-    first, and the report says how far they lie apart.
+    only. batch_tokens: a batch holds about so many tokens instead, padding included, and batch_size does not count.
+    seeds: trains so many times, with the recipe's seed and the ones after it; what follows goes on with the first, and
+    the report says how far they lie apart.
     """
 
     epochs: Annotated[float, Field(gt=0, le=1000)] = 3.0
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 5e-5
     batch_size: Positive = 32
+    batch_tokens: Annotated[int, Field(ge=64)] | None = None
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.06
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -57,72 +65,60 @@ class Load(StageSection, ReadsTexts):
     type: Literal["load"]
     model: Name
     labels: dict[Name, Name] | None = None
-    max_tokens: Annotated[int, Field(ge=8)] | None = None
+    max_tokens: MaxTokens | None = None
     revision: Name | None = None
     sha256: Sha256 | None = None
 
 
-class WordPiece(Section):
-    """A WordPiece vocabulary of `size` pieces, trained on the texts of train and unlabeled."""
-
-    type: Literal["wordpiece"]
-    size: Annotated[int, Field(ge=200)] = 8000
-    lowercase: bool = True
-
-
-class TinyEncoder(ReadsTexts):
-    """A BERT-shaped transformer from scratch. ffn: width of the feed-forward layer, by default 4 x width."""
-
-    layers: Positive
-    width: Positive
-    heads: Positive
-    ffn: Positive | None = None
-    tokenizer: WordPiece = WordPiece(type="wordpiece")
-    pooling: Literal["cls", "mean", "max", "mean_max", "last4"] = "mean_max"
-    max_tokens: Annotated[int, Field(ge=8)] | None = None
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-
-
-def _encoder_kind(value: Any) -> str:
-    return "shape" if isinstance(value, dict | TinyEncoder) else "name"
-
-
-Encoder = Annotated[Annotated[Name, Tag("name")] | Annotated[TinyEncoder, Tag("shape")], Discriminator(_encoder_kind)]
-
-
-class FromPretrained(Section):
-    """How a pretrained encoder is taken.
-
-    pooling: how token states (B, T, H) become one vector; own is the architecture's own classification head.
-    sha256: of the encoder's weights file, checked before it is read. convert: writes a BERT as a DistilBERT first,
-    which answers the same. attention_dropout: null is the model's own; 0 lets attention run fused (a third faster on
-    CPUs).
-    """
-
-    revision: Name | None = None
-    sha256: Sha256 | None = None
-    convert: Literal["distilbert"] | None = None
-    pooling: Pooling = "own"
-    attention_dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+_OF_A_LOOP = (
+    "epochs",
+    "learning_rate",
+    "batch_size",
+    "batch_tokens",
+    "warmup",
+    "weight_decay",
+    "precision",
+    "early_stopping",
+    "seeds",
+)
 
 
 class Finetune(Training, FromPretrained, ReadsTexts):
     """Fine-tunes a pretrained encoder: hub id, folder or `package:NAME/PATH`.
 
-    encoder may also be the shape of a small transformer, which is then trained from scratch. pos_weight: weight of a
-    label's positives in the loss, the ratio of negatives to positives (balanced) or its root.
+    encoder may also be a shape, which is then trained from scratch: of a small transformer, an embedding_bag or a
+    linear model. pos_weight: weight of a label's positives in the loss, the ratio of negatives to positives (balanced)
+    or its root. label_loss: cross_entropy, {type: focal} or {type: asymmetric}.
     """
 
     type: Literal["finetune"]
     encoder: Encoder
-    max_tokens: Annotated[int, Field(ge=8)] = 256
+    max_tokens: MaxTokens = 256
     pos_weight: Literal["none", "balanced", "sqrt"] = "none"
+    label_loss: LabelLoss = "cross_entropy"
 
     @model_validator(mode="after")
     def _of_a_pretrained_encoder(self) -> Self:
-        if isinstance(self.encoder, TinyEncoder):
+        if not isinstance(self.encoder, str):
             keys = tuple(FromPretrained.model_fields)
             self.refuse_ignored(keys, "of a pretrained encoder; a shape has its own pooling and dropout inside encoder")
+        return self
+
+    @model_validator(mode="after")
+    def _without_a_teacher(self) -> Self:
+        if isinstance(self.encoder, TinyEncoder) and self.encoder.needs_teacher:
+            raise ValueError(
+                "encoder takes its embeddings or its pieces from a teacher, and fine-tuning has none; use a distill "
+                "stage, or embeddings: random with a tokenizer of its own"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _of_a_loop(self) -> Self:
+        _refuse_loop(self, self.encoder)
+        if isinstance(self.encoder, LinearShape):
+            self.refuse_ignored(("label_loss",), "of a training in steps; a linear model is fitted by cross_entropy")
+            self.encoder.refuse_ignored(("asked",), "with a teacher to answer; fine-tuning has none")
         return self
 
 
@@ -133,50 +129,69 @@ class Tfidf(StageSection):
     features: Literal["words", "words_chars"] = "words"
 
 
-class PretrainedStudent(FromPretrained, ReadsTexts):
-    """A pretrained encoder (hub id, folder or `package:NAME/PATH`) with its own tokenizer."""
+class Taught(Section):
+    """What is said of learning from teachers. teacher: a stage, or several with the weights of their logits."""
 
-    encoder: Name
-    max_tokens: Annotated[int, Field(ge=8)] | None = None
+    teacher: Teachers | None = None
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    hardness: Share = 0.5
 
+    @property
+    def teacher_ids(self) -> tuple[StageId, ...]:
+        """The stages it learns from, the first of them the one it is compared with."""
+        return (self.teacher,) if isinstance(self.teacher, str) else tuple(self.teacher or ())
 
-def _student_kind(value: Any) -> str:
-    pretrained = "encoder" in value if isinstance(value, dict) else isinstance(value, PretrainedStudent)
-    return "pretrained" if pretrained else "tiny"
-
-
-def _is_student(value: object) -> bool:
-    """Keys of one kind alone beside those of both, so that none is called unknown which belongs to the other."""
-    if not isinstance(value, dict):
-        return isinstance(value, TinyEncoder | PretrainedStudent)
-    tiny, pretrained = set(TinyEncoder.model_fields), set(PretrainedStudent.model_fields)
-    return not (set(value) & (tiny - pretrained) and set(value) & (pretrained - tiny))
-
-
-Student = Annotated[
-    Annotated[TinyEncoder, Tag("tiny")] | Annotated[PretrainedStudent, Tag("pretrained")],
-    Discriminator(_student_kind),
-    one_of("a shape ({layers: N, width: N, heads: N, ...}) or {encoder: NAME, ...}, one of them", _is_student),
-]
+    @property
+    def teachers(self) -> dict[StageId, float]:
+        """Stage id -> weight, which sum to 1; empty without a teacher."""
+        if self.teacher is None:
+            return {}
+        if isinstance(self.teacher, str):
+            return {self.teacher: 1.0}
+        whole = sum(self.teacher.values())
+        return {name: weight / whole for name, weight in self.teacher.items()}
 
 
-class Distill(Training):
+class Distill(Training, Taught):
     """Trains a student on a teacher's answers over train and unlabeled (Hinton et al. 2015).
 
     loss = (1 - hardness) x labels + hardness x temperature^2 x distillation on labelled rows; unlabeled rows have the
-    second term only, with weight 1.
+    second term only, with weight 1. distillation: kd is the cross-entropy to the teacher's probabilities, mse the
+    squared error of logits (Ba and Caruana 2014). label_loss as for finetune; hints and augment add to both.
     """
 
     type: Literal["distill"]
-    teacher: StageId
+    teacher: Teachers
     student: Student
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    hardness: Share = 0.5
+    distillation: Literal["kd", "mse"] = "kd"
+    label_loss: LabelLoss = "cross_entropy"
+    hints: Hints | None = None
+    augment: Augment | None = None
     epochs: Annotated[float, Field(gt=0, le=1000)] = 6.0
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-3
 
+    @model_validator(mode="after")
+    def _of_logits(self) -> Self:
+        if self.distillation == "mse":
+            self.refuse_ignored(("temperature",), "of distillation: kd")
+        if self.hardness == 1:
+            self.refuse_ignored(("label_loss",), "where labels count: set hardness below 1")
+        return self
 
-class Prune(Training, Follows):
+    @model_validator(mode="after")
+    def _of_a_loop(self) -> Self:
+        _refuse_loop(self, self.student)
+        if isinstance(self.student, LinearShape):
+            keys = ("distillation", "label_loss", "hints")
+            self.refuse_ignored(keys, "of a student that is trained step by step; a linear one is fitted by kd")
+        if isinstance(self.student, EmbeddingBagShape) and self.hints is not None and self.hints.of_tokens:
+            raise ValueError(
+                "hints.hidden and hints.cosine compare token states, and an embedding_bag has none; use pooled"
+            )
+        return self
+
+
+class Prune(Training, Follows, Taught):
     """Sets the smallest weights to zero, little by little while training on (Zhu and Gupta 2017).
 
     scope: one threshold over all layers (global) or the same sparsity in each (layer). Embeddings, normalization,
@@ -190,9 +205,6 @@ class Prune(Training, Follows):
     schedule: Literal["cubic"] = "cubic"
     scope: Literal["global", "layer"] = "global"
     embeddings: bool = False
-    teacher: StageId | None = None
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    hardness: Share = 0.5
     epochs: Annotated[float, Field(gt=0, le=1000)] = 1.0
 
     @model_validator(mode="after")
@@ -213,6 +225,12 @@ class Quantize(Follows):
 
     type: Literal["quantize"]
     scheme: Literal["fp16", "int8_dynamic"]
+
+
+def _refuse_loop(stage: Training, shape: object) -> None:
+    """A linear model is fitted at once, to the one optimum: nothing there is stepwise or by chance."""
+    if isinstance(shape, LinearShape):
+        stage.refuse_ignored(_OF_A_LOOP, "of a training in steps; a linear model is fitted at once, without chance")
 
 
 Stage = Annotated[Load | Finetune | Tfidf | Distill | Prune | Export | Quantize, Discriminator("type")]

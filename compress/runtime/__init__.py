@@ -26,6 +26,10 @@ def open_predictor(
             from compress.runtime.onnx import OnnxPredictor
 
             return OnnxPredictor(artifact, device, count)
+        case "onnx_text":
+            from compress.runtime.onnx_text import OnnxTextPredictor
+
+            return OnnxTextPredictor(artifact, count)
         case "tfidf":
             from compress.runtime.tfidf import TfidfPredictor
 

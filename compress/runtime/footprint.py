@@ -40,7 +40,7 @@ def _weights(artifact: Artifact) -> Iterator[tuple[NDArray[np.generic], NDArray[
     match artifact.manifest.format:
         case "torch" | "tfidf":
             yield from _safetensors(artifact)
-        case "onnx":
+        case "onnx" | "onnx_text":
             yield from _onnx(artifact)
         case _ as unknown:
             assert_never(unknown)

@@ -47,9 +47,13 @@ class OnnxPredictor(LogitsPredictor):
         return run_session(self.session, batch)
 
 
-def inherit(parent: Path, folder: Path) -> None:
-    """Copies into `folder` what an ONNX artifact takes over: all but the weights."""
-    copy_tokenizer(parent, folder)
+def inherit(parent: Path, folder: Path, tokenizer: bool = True) -> None:
+    """Copies into `folder` what an ONNX artifact takes over: all but the weights.
+
+    tokenizer: whether its files too, which a graph that takes texts does without.
+    """
+    if tokenizer:
+        copy_tokenizer(parent, folder)
     for name in ("config.json", DECISION, SCALING):
         if (parent / name).exists():
             shutil.copyfile(parent / name, folder / name)

@@ -7,7 +7,7 @@ import torch
 from compress.artifact import Artifact, Floats
 from compress.batches import pieces_logits, text_logits
 from compress.classifier import forward
-from compress.encoder.files import load_classifier
+from compress.encoder.files import load_model
 from compress.pieces import Pieces
 from compress.runtime.base import Device, LogitsPredictor
 from compress.tokenizer import Batch, open_tokenizer
@@ -24,7 +24,7 @@ class TorchPredictor(LogitsPredictor):
         self.device = device if torch.cuda.is_available() else "cpu"
         self.threads = threads
         self.tokenizer = open_tokenizer(artifact.path, artifact.manifest.token_limit, artifact.manifest.long_text)
-        self.model = load_classifier(artifact.path).to(self.device)
+        self.model = load_model(artifact.path).to(self.device)
         self.runtime = "torch"
         if half and self.device == "cuda":
             self.model.half()

@@ -3,25 +3,55 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from compress.artifact import Artifact
+from compress.bag import embedding_bag
 from compress.classifier import Classifier
 from compress.convert import bert_to_distilbert, check_convertible
-from compress.encoder.build import build_classifier, build_tiny, set_attention_dropout
-from compress.encoder.source import Pretrained, check_usable, open_pretrained
+from compress.encoder.build import build_classifier, describe, set_attention_dropout
+from compress.encoder.embeddings import project, set_embeddings, teachers_rows, vectors_rows, words_of
+from compress.encoder.files import Model, load_classifier
+from compress.encoder.layers import take_layers
+from compress.encoder.source import Pretrained, check_length, check_usable, open_pretrained
+from compress.encoder.tiny import build_tiny
 from compress.inputs import Inputs
+from compress.ngrams.tokenizer import Buckets, NgramTokenizer
+from compress.pieces import Reader
 from compress.pretrained import find_pretrained
 from compress.recipe.data import Task
-from compress.recipe.long_text import LongText
-from compress.recipe.stages import FromPretrained, TinyEncoder
-from compress.tokenizer import Tokenizer, read_pretrained_tokenizer, save_pretrained_tokenizer, train_wordpiece
+from compress.recipe.long_text import TRUNCATE, LongText
+from compress.recipe.students import (
+    EmbeddingBagShape,
+    FromPretrained,
+    Hashed,
+    PretrainedStudent,
+    TeachersPieces,
+    TinyEncoder,
+    Vocabulary,
+    WordVectors,
+)
+from compress.tokenizer import (
+    Tokenizer,
+    copy_tokenizer,
+    open_pieces,
+    read_pretrained_tokenizer,
+    save_pretrained_tokenizer,
+)
+from compress.vocabulary.learn import train_vocabulary
+from compress.vocabulary.trim import teachers_tokenizer
+from compress.vocabulary.vectors import find_vectors, read_vectors
+
+# root mean square of embeddings that begin as others': at 0.02, as random ones have it, training forgets them at once
+_SIZE = 0.2
 
 
 @dataclass(frozen=True)
 class Built:
     """An untrained classifier and its tokenizer, which lies in the stage's folder already."""
 
-    model: Classifier
-    tokenizer: Tokenizer
+    model: Model
+    tokenizer: Reader
 
 
 def build_on_pretrained(
@@ -61,20 +91,70 @@ def _source(name: str, config: FromPretrained) -> Pretrained:
 
 
 def build_from_scratch(shape: TinyEncoder, inputs: Inputs, folder: Path, max_tokens: int, long_text: LongText) -> Built:
-    """Trains the vocabulary on train and unlabeled; the weights are random, by torch's seed."""
+    """A small transformer whose vocabulary is learnt from train and unlabeled, or its teacher's.
+
+    What the shape takes from no one is random, by torch's seed.
+    """
+    tokenizer = build_vocabulary(shape.tokenizer, inputs, folder, max_tokens, long_text)
+    model = build_tiny(inputs.task, shape, tokenizer.vocabulary_size, max_tokens, tokenizer.pad_id)
+    _begin_embeddings(model, shape, inputs, tokenizer)
+    return Built(model, tokenizer)
+
+
+def build_bag(shape: EmbeddingBagShape, inputs: Inputs, folder: Path) -> Built:
+    """A bag of embeddings of hashed words, or of pieces learnt from train and unlabeled; random by torch's seed."""
+    wanted = shape.tokenizer
+    if isinstance(wanted, Hashed):
+        words = NgramTokenizer(Buckets(wanted.buckets, wanted.ngrams), shape.max_tokens)
+        words.save(folder)
+        reader: Reader = words
+    else:
+        reader = build_vocabulary(wanted, inputs, folder, shape.max_tokens, TRUNCATE)
+    return Built(embedding_bag(inputs.task, reader.vocabulary_size, shape.width, shape.hidden), reader)
+
+
+def build_vocabulary(
+    wanted: Vocabulary, inputs: Inputs, folder: Path, max_tokens: int, long_text: LongText
+) -> Tokenizer:
+    """The tokenizer a student reads with, saved in `folder`."""
     splits = inputs.splits()
     texts = (*splits.train.texts, *splits.unlabeled)
-    wanted = shape.tokenizer
-    tokenizer = train_wordpiece(texts, wanted.size, wanted.lowercase, folder, max_tokens, long_text)
-    model = build_tiny(
-        inputs.task,
-        tokenizer.vocabulary_size,
-        layers=shape.layers,
-        width=shape.width,
-        heads=shape.heads,
-        ffn=shape.ffn or 4 * shape.width,
-        pooling=shape.pooling,
-        max_tokens=max_tokens,
-        dropout=shape.dropout,
-    )
-    return Built(model, tokenizer)
+    if isinstance(wanted, TeachersPieces):
+        return teachers_tokenizer(_teacher(inputs).path, texts, wanted.size, folder, max_tokens, long_text)
+    return train_vocabulary(wanted, texts, folder, max_tokens, long_text)
+
+
+def _begin_embeddings(model: Classifier, shape: TinyEncoder, inputs: Inputs, tokenizer: Tokenizer) -> None:
+    width = shape.embedding_rank or shape.width
+    if shape.embeddings == "teacher":
+        teacher = _teacher(inputs)
+        encoder: Any = load_classifier(teacher.path).encoder
+        weights = encoder.get_input_embeddings().weight.detach().numpy()
+        rows = teachers_rows(weights, open_pieces(teacher.path, teacher.manifest.token_limit), tokenizer)
+        set_embeddings(model.encoder, project(rows, width), _SIZE)
+    if isinstance(shape.embeddings, WordVectors):
+        vectors = read_vectors(find_vectors(shape.embeddings), words_of(tokenizer))
+        set_embeddings(model.encoder, vectors_rows(vectors, tokenizer.vocabulary_size), _SIZE)
+
+
+def _teacher(inputs: Inputs) -> Artifact:
+    if inputs.teacher is None:
+        raise ValueError("a student that takes its pieces or embeddings from a teacher was given none")
+    return inputs.teacher
+
+
+def build_on_layers(
+    student: PretrainedStudent, inputs: Inputs, folder: Path, max_tokens: int, long_text: LongText
+) -> Built:
+    """Some layers of a classifier of this run, with its embeddings, pooling, head and tokenizer."""
+    if inputs.layers is None or student.init is None:
+        raise ValueError("a student that begins as layers of a stage was given none")
+    source = inputs.layers.path
+    check_length(open_pretrained(source), max_tokens)
+    whole = load_classifier(source)
+    if student.attention_dropout is not None:
+        set_attention_dropout(whole.config, student.attention_dropout)
+    model = take_layers(whole, student.init.layers)
+    describe(model.config, inputs.task, model.pooling, max_tokens)
+    copy_tokenizer(source, folder)
+    return Built(model, open_pieces(folder, max_tokens, long_text))

@@ -8,27 +8,27 @@ from numpy.typing import NDArray
 
 from compress.artifact import Decision, save_readout
 from compress.batches import text_logits
-from compress.classifier import Classifier, forward
-from compress.encoder.files import save_classifier
+from compress.classifier import forward
+from compress.encoder.files import Model, save_classifier
 from compress.errors import EncoderError, TrainingError
 from compress.inputs import Inputs
+from compress.pieces import Reader
 from compress.recipe.stages import StageSection, Training
 from compress.scaling import Scaling
-from compress.tokenizer import Tokenizer
 from compress.train.decision import fit_decision, precision_notes
 from eval.metrics import macro, roc_auc
 from eval.regression import r2
 
 
 def model_logits(
-    model: Classifier, tokenizer: Tokenizer, texts: tuple[str, ...], labels: int, device: str
+    model: Model, tokenizer: Reader, texts: tuple[str, ...], labels: int, device: str
 ) -> NDArray[np.float32]:
     """fp32 logits (N, L) of a torch classifier in evaluation mode."""
     return text_logits(lambda batch: forward(model, batch, device), texts, tokenizer, labels)
 
 
 def validation_score(
-    model: Classifier, tokenizer: Tokenizer, inputs: Inputs, device: str, stage: StageSection
+    model: Model, tokenizer: Reader, inputs: Inputs, device: str, stage: StageSection
 ) -> Callable[[], float]:
     """A function that gives the macro ROC-AUC (of a regression, R²) of the model, as it then is, on validation.
 
@@ -49,8 +49,8 @@ def validation_score(
 
 
 def save_decided(
-    model: Classifier,
-    tokenizer: Tokenizer,
+    model: Model,
+    tokenizer: Reader,
     inputs: Inputs,
     device: str,
     folder: Path,

@@ -1,6 +1,6 @@
-"""What a model learns from: labelled rows, or the transfer set with a teacher's answers; and the loss over them."""
+"""What a model learns from: labelled rows, or the transfer set with its teachers' answers; and the loss over them."""
 
-from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,76 +8,68 @@ from torch import Tensor
 
 from compress.context import Context
 from compress.inputs import Inputs
+from compress.pieces import Reader
 from compress.recipe.data import Task
-from compress.tokenizer import Tokenizer
+from compress.recipe.learning import Hints, LabelLoss
 from compress.train.loop import TRAINING_WINDOWS, Examples, Loss
-from compress.train.losses import distillation_loss, mixed_loss, target_loss
-from compress.train.teacher_outputs import teacher_logits
-from eval.contract import LabelledTexts
-
-Predict = Callable[..., NDArray[np.float32]]
+from compress.train.losses import distillation_loss, mixed_loss, squared_error, target_loss
+from compress.train.token_cache import cached_pieces
+from compress.train.transfer import TransferSet, learnt
 
 
-def labelled_examples(tokenizer: Tokenizer, inputs: Inputs) -> Examples:
+def labelled_examples(tokenizer: Reader, inputs: Inputs, context: Context) -> Examples:
     """The training rows with their labels, of a regression with what its outputs should be."""
     rows = inputs.splits().train
-    pieces = tokenizer.pieces(rows.texts, most=TRAINING_WINDOWS)
-    return Examples(pieces, _learnt(rows, inputs), np.ones(len(rows), np.float32))
+    pieces = cached_pieces(tokenizer, rows.texts, TRAINING_WINDOWS, context.cache_dir)
+    return Examples(pieces, learnt(rows, inputs), np.ones(len(rows), np.float32))
 
 
-def labelling_loss(task: Task, pos_weight: Tensor | None = None) -> Loss:
-    """Mean cross-entropy to the labels, or a regression's squared error, as a function of logits and batch."""
+def labelling_loss(task: Task, pos_weight: Tensor | None = None, kind: LabelLoss = "cross_entropy") -> Loss:
+    """Mean loss to the labels, or a regression's squared error, as a function of logits and batch."""
 
     def loss(logits: Tensor, batch: dict[str, Tensor]) -> Tensor:
         weights = pos_weight.to(logits.device) if pos_weight is not None else None
-        return target_loss(logits, batch["targets"], task, weights).mean()
+        return target_loss(logits, batch["targets"], task, weights, kind).mean()
 
     return loss
 
 
-def transfer_examples(tokenizer: Tokenizer, inputs: Inputs, predict: Predict, context: Context, stage: str) -> Examples:
-    """train and unlabeled as one training set, with the teacher's logits; labels only where there are any.
+def transfer_examples(
+    tokenizer: Reader, transfer: TransferSet, context: Context, vectors: NDArray[np.float16] | None = None
+) -> Examples:
+    """The transfer set as the student reads it. vectors: the first teacher's pooled vectors (N, W), of a hint."""
+    pieces = cached_pieces(tokenizer, transfer.texts, TRAINING_WINDOWS, context.cache_dir)
+    return Examples(pieces, transfer.targets, transfer.labelled, transfer.answers, vectors)
 
-    predict: the teacher's predict_logits. A regression's answers are put on the student's scale.
+
+def distilling_loss(
+    task: Task,
+    hardness: float,
+    temperature: float,
+    distillation: Literal["kd", "mse"] = "kd",
+    kind: LabelLoss = "cross_entropy",
+    hints: Hints | None = None,
+) -> Loss:
+    """(1 - hardness) x labels + hardness x T^2 x distillation + hints, as a function of logits and batch.
+
+    distillation: kd as fits the task, or mse of logits. kind: of the loss to the labels.
     """
-    if inputs.teacher is None:
-        raise ValueError(f"stage {stage} distils and was given no teacher")
-    splits = inputs.splits()
-    texts = (*splits.train.texts, *splits.unlabeled)
-    targets = np.zeros((len(texts), len(inputs.task.labels)), np.float32)
-    targets[: len(splits.train)] = _learnt(splits.train, inputs)
-    labelled = np.zeros(len(texts), np.float32)
-    labelled[: len(splits.train)] = 1
-    answers = teacher_logits(
-        inputs.teacher.digest,
-        predict,
-        texts,
-        len(inputs.task.labels),
-        context.cache_dir,
-        lambda done, total: context.progress(f"{stage}: teacher's answers", done, total),
-    )
-    scaling = inputs.scaling()
-    if scaling is not None:
-        answers = scaling.outputs(inputs.teacher.scaling().values(answers))
-    return Examples(tokenizer.pieces(texts, most=TRAINING_WINDOWS), targets, labelled, answers)
-
-
-def _learnt(rows: LabelledTexts, inputs: Inputs) -> NDArray[np.float32]:
-    """What the model's outputs are compared with, float32 (N, L)."""
-    scaling = inputs.scaling()
-    return rows.targets.astype(np.float32) if scaling is None else scaling.outputs(rows.targets)
-
-
-def distilling_loss(task: Task, hardness: float, temperature: float) -> Loss:
-    """(1 - hardness) x labels + hardness x T^2 x distillation, as a function of logits and batch."""
 
     def loss(logits: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        return mixed_loss(
-            target_loss(logits, batch["targets"], task),
-            distillation_loss(logits, batch["teacher"], task, temperature),
-            batch["labelled"],
-            hardness,
-            temperature,
+        soft = (
+            squared_error(logits, batch["teacher"])
+            if distillation == "mse"
+            else distillation_loss(logits, batch["teacher"], task, temperature)
         )
+        hard = target_loss(logits, batch["targets"], task, kind=kind)
+        mixed = mixed_loss(hard, soft, batch["labelled"], hardness, temperature)
+        return mixed if hints is None else mixed + _hinted(hints, batch)
 
     return loss
+
+
+def _hinted(hints: Hints, batch: dict[str, Tensor]) -> Tensor:
+    """The hints' part of the loss: what the model knew of it, and the distance of pooled vectors."""
+    if not hints.pooled:
+        return batch["term"]
+    return batch["term"] + hints.pooled * squared_error(batch["vectors"], batch["teacher_vectors"]).mean()

@@ -1,15 +1,12 @@
 """The training loop: transformers' Trainer with our batches, our loss and checkpoints that survive a kill.
 
-Every training of the project is one call of `train`.
+Every training of the project is one call of `train`. Several processes share each batch's rows among them.
 """
 
-import json
-import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,49 +15,54 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from compress.artifact import write_whole
+from compress import processes
 from compress.batches import LengthBatches
 from compress.context import Context
-from compress.pieces import Pieces
+from compress.pieces import Pieces, Reader
 from compress.recipe.stages import Training
-from compress.tokenizer import Tokenizer
+from compress.train.checkpoints import Best, Checkpoints, StepHook, last_whole
 from compress.train.dropout import quick_dropout
 from compress.train.precision import chosen_precision
 
-SAVE_SECONDS = 60.0
 # windows of one text that it is trained on: a book among the texts must not fill the memory
 TRAINING_WINDOWS = 8
-_COMPLETE = "complete"
 
 Loss = Callable[[Tensor, dict[str, Tensor]], Tensor]
-"""loss(logits (B, L), batch): batch holds targets (B, L), labelled (B,) and, when distilling, teacher (B, L)."""
+"""loss(logits (B, L), batch): batch holds targets (B, L), labelled (B,) and, when distilling, teacher (B, L).
+
+With hints also what Hinted adds: term () and, where there are any, vectors and teacher_vectors (B, W).
+"""
+
+
+class Hinted(NamedTuple):
+    """What a model that is trained by hints gives in place of logits alone, a row for each piece of a text.
+
+    logits: (P, L). term: (), the hints' part of the loss that is known already. vectors: (P, W), or None.
+    """
+
+    logits: Tensor
+    term: Tensor
+    vectors: Tensor | None
 
 
 @dataclass(frozen=True)
 class Examples:
-    """N training rows. targets: (N, L), zeros where labelled (N,) is 0. teacher: logits (N, L), or None."""
+    """N training rows. targets: (N, L), zeros where labelled (N,) is 0. teacher: logits (N, L), or None.
+
+    vectors: a teacher's pooled vectors (N, W), or None.
+    """
 
     pieces: Pieces
     targets: NDArray[np.float32]
     labelled: NDArray[np.float32]
     teacher: NDArray[np.float32] | None = None
-
-
-class StepHook:
-    """Called around optimizer steps; the pruner sets its masks so."""
-
-    def before_step(self, step: int, total: int) -> None:
-        """Before optimizer step number `step` (from 0) of `total`."""
-
-    def settled(self, steps: int, total: int) -> bool:
-        """Whether the model has its final form after so many steps, so that its weights may be kept as the best."""
-        return True
+    vectors: NDArray[np.float16] | None = None
 
 
 def train(
     model: nn.Module,
     examples: Examples,
-    tokenizer: Tokenizer,
+    tokenizer: Reader,
     config: Training,
     loss: Loss,
     context: Context,
@@ -69,18 +71,24 @@ def train(
 ) -> int:
     """Trains `model` in place; resumes from the last whole checkpoint in context.work_dir. Returns the steps taken.
 
-    score: validation score of the model as it is, higher is better; needed where config.early_stopping is set.
+    score: validation score of the model as it is, higher is better; needed where config.early_stopping is set. Of
+    several processes that were started together it returns in the first alone, and ends the others' stage.
     """
     torch.manual_seed(context.seed)
     folder = context.work_dir / "checkpoints"
     arguments = _arguments(config, context, folder)
     hook = hook or StepHook()
-    best = _Best(context.work_dir, score, config.early_stopping, hook) if score and config.early_stopping else None
+    best = Best(context.work_dir, score, config.early_stopping, hook) if score and config.early_stopping else None
     # the checkpoint comes last: it keeps what the others have decided
-    callbacks = [_Show(context, config.id), _Hook(hook), *([best] if best else []), _Checkpoint()]
-    trainer = _Trainer(model, arguments, examples, tokenizer, config.batch_size, loss, callbacks)
+    callbacks = [_Show(context, config.id), _Hook(hook), *([best] if best else []), Checkpoints()]
+    batches = LengthBatches(examples.pieces.lengths, config.batch_size, context.seed, config.batch_tokens)
+    trainer = _Trainer(model, arguments, examples, tokenizer, batches, loss, callbacks)
+    if processes.number():
+        torch.manual_seed(context.seed + processes.number())  # dropout by chance of its own
     with quick_dropout(model):
-        trainer.train(resume_from_checkpoint=_last_whole(folder))
+        trainer.train(resume_from_checkpoint=processes.from_first(lambda: last_whole(folder)))
+    if processes.number():
+        raise processes.TookPart
     # accelerate leaves its bf16 autocast on the model's forward; what follows is fitted on fp32, as it will be served
     trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     if best:
@@ -90,6 +98,7 @@ def train(
 
 
 def _arguments(config: Training, context: Context, folder: Path) -> TrainingArguments:
+    precision = processes.from_first(lambda: chosen_precision(config.precision, context.device, context.work_dir))
     return TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=config.epochs,
@@ -98,8 +107,9 @@ def _arguments(config: Training, context: Context, folder: Path) -> TrainingArgu
         warmup_steps=config.warmup,
         weight_decay=config.weight_decay,
         lr_scheduler_type="linear",
-        bf16=chosen_precision(config.precision, context.device, context.work_dir) == "bf16",
+        bf16=precision == "bf16",
         use_cpu=context.device == "cpu",
+        ddp_backend="gloo" if context.device == "cpu" and processes.how_many() > 1 else None,
         seed=context.seed,
         data_seed=context.seed,
         disable_tqdm=True,
@@ -126,6 +136,15 @@ class _Rows(Dataset):
         return index
 
 
+class _Loader(DataLoader):
+    """Passes on the epoch's number, by which its batches are chosen."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the Trainer."""
+        if isinstance(self.batch_sampler, LengthBatches):
+            self.batch_sampler.set_epoch(epoch)
+
+
 class _Trainer(Trainer):
     """Trainer over our batches and loss; everything else is the library's."""
 
@@ -134,13 +153,12 @@ class _Trainer(Trainer):
         model: nn.Module,
         arguments: TrainingArguments,
         examples: Examples,
-        tokenizer: Tokenizer,
-        batch_size: int,
+        tokenizer: Reader,
+        batches: LengthBatches,
         loss: Loss,
         callbacks: list[TrainerCallback],
     ) -> None:
-        self.examples, self.tokenizer, self.row_loss = examples, tokenizer, loss
-        self.batches = LengthBatches(examples.pieces.lengths.tolist(), batch_size, arguments.seed)
+        self.examples, self.tokenizer, self.row_loss, self.batches = examples, tokenizer, loss, batches
         super().__init__(
             model=model,
             args=arguments,
@@ -151,8 +169,12 @@ class _Trainer(Trainer):
         self.remove_callback(PrinterCallback)
 
     def collate(self, rows: list[int]) -> dict[str, Tensor]:
-        """The batch of these rows, padded to its longest; a row's windows are neighbours, and counts says how many."""
+        """The batch of these rows, padded to its longest; a row's windows are neighbours, and counts says how many.
+
+        Of several processes each has its part of the rows. weight: of the part's mean loss, where it is not 1.
+        """
         data = self.examples
+        rows, weight = self._part(rows)
         pieces = data.pieces.of(rows)
         batch = {name: torch.from_numpy(value) for name, value in self.tokenizer.pad(pieces.tokens).items()}
         batch["counts"] = torch.from_numpy(pieces.counts)
@@ -160,24 +182,43 @@ class _Trainer(Trainer):
         batch["labelled"] = torch.from_numpy(data.labelled[rows])
         if data.teacher is not None:
             batch["teacher"] = torch.from_numpy(data.teacher[rows])
+        if data.vectors is not None:
+            batch["teacher_vectors"] = torch.from_numpy(data.vectors[rows].astype(np.float32))
+        if weight != 1:
+            batch["weight"] = torch.tensor(weight)
         return batch
 
+    def _part(self, rows: list[int]) -> tuple[list[int], float]:
+        """This process's rows of a batch, and the weight of their mean loss in the mean over all processes."""
+        all_of_us = processes.how_many()
+        part = rows[processes.number() :: all_of_us]
+        weight = self.batches.weight(rows) * len(part) * all_of_us / len(rows)
+        return part or rows[:1], weight  # a process must go through every step; here with a row that counts nothing
+
     def get_train_dataloader(self) -> DataLoader:
-        """Batches of like length in an order of our own."""
-        loader = DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator)
-        return self.accelerator.prepare(loader)
+        """Batches of like length in an order of our own; not accelerate's loader, which would share them out anew."""
+        return _Loader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator)
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """The stage's loss at the model's logits, pooled over each text's windows; in fp32 also under autocast."""
-        names = [name for name in ("targets", "labelled", "teacher") if name in inputs]
+        names = [name for name in ("targets", "labelled", "teacher", "teacher_vectors") if name in inputs]
         extra: dict[str, Tensor] = {name: inputs.pop(name) for name in names}
-        counts = inputs.pop("counts")
-        logits = model(**inputs)
+        counts, weight = inputs.pop("counts"), inputs.pop("weight", None)
+        answer = model(**inputs)
+        logits = answer.logits if isinstance(answer, Hinted) else answer
         with torch.autocast(logits.device.type, enabled=False):
-            logits = logits.float()
-            if len(logits) > len(counts):
-                logits = torch.segment_reduce(logits, self.tokenizer.long_text.window_pooling, lengths=counts)
-            return self.row_loss(logits, extra)
+            if isinstance(answer, Hinted):
+                extra["term"] = answer.term
+                if answer.vectors is not None:
+                    extra["vectors"] = self._of_texts(answer.vectors, counts)
+            loss = self.row_loss(self._of_texts(logits, counts), extra)
+            return loss if weight is None else loss * weight
+
+    def _of_texts(self, rows: Tensor, counts: Tensor) -> Tensor:
+        """Rows of pieces (P, C) pooled to those of their texts (B, C), in fp32."""
+        if len(rows) == len(counts):
+            return rows.float()
+        return torch.segment_reduce(rows.float(), self.tokenizer.long_text.window_pooling, lengths=counts)
 
 
 class _Show(TrainerCallback):
@@ -188,84 +229,9 @@ class _Show(TrainerCallback):
         self.context.progress(f"{self.stage}: training steps", state.global_step, state.max_steps)
 
 
-class _Checkpoint(TrainerCallback):
-    """Saves every SAVE_SECONDS. The Trainer's checkpoints are not atomic, so a mark is set when one is whole.
-
-    An epoch's last step waits for on_epoch_end: a run resumed from there would go on without the epoch's score.
-    """
-
-    def __init__(self) -> None:
-        self.last = time.monotonic()
-
-    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if not float(state.epoch or 0).is_integer():
-            self._save_if_due(state, control)
-
-    def on_epoch_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self._save_if_due(state, control)
-
-    def _save_if_due(self, state: TrainerState, control: TrainerControl) -> None:
-        # not after the last step, nor an early stop: a run resumed from there would train on
-        going_on = state.global_step < state.max_steps and not control.should_training_stop
-        if going_on and time.monotonic() - self.last > SAVE_SECONDS:
-            control.should_save = True
-
-    def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
-        self.last = time.monotonic()
-
-
 class _Hook(TrainerCallback):
     def __init__(self, hook: StepHook) -> None:
         self.hook = hook
 
     def on_step_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self.hook.before_step(state.global_step, state.max_steps)
-
-
-class _Best(TrainerCallback):
-    """Keeps the weights of the epoch with the best validation score; stops after `patience` epochs without a better.
-
-    Epochs before the hook calls the model settled do not count.
-    """
-
-    def __init__(self, folder: Path, score: Callable[[], float], patience: int, hook: StepHook) -> None:
-        self.score, self.patience, self.hook = score, patience, hook
-        self.weights, self.record = folder / "best.safetensors", folder / "best.json"
-
-    def on_epoch_end(
-        self, args: Any, state: TrainerState, control: TrainerControl, model: nn.Module, **kwargs: Any
-    ) -> None:
-        from safetensors.torch import save
-
-        if not self.hook.settled(state.global_step, state.max_steps):
-            return
-        epoch = round(state.epoch or 0)
-        was_training = model.training
-        model.eval()
-        value = self.score()
-        model.train(was_training)
-        best = json.loads(self.record.read_text()) if self.record.exists() else {"epoch": 0, "score": float("-inf")}
-        if value > best["score"]:
-            best = {"epoch": epoch, "score": value}
-            write_whole(self.weights, save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}))
-            write_whole(self.record, json.dumps(best))
-        if epoch - best["epoch"] >= self.patience:
-            control.should_training_stop = True
-
-    def restore(self, model: nn.Module) -> None:
-        """Puts the best epoch's weights back."""
-        from safetensors.torch import load_file
-
-        if self.record.exists():
-            model.load_state_dict(load_file(str(self.weights)))
-
-
-def _last_whole(folder: Path) -> str | None:
-    """The newest checkpoint that was written to its end; torn ones are removed."""
-    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    for path in checkpoints:
-        if not (path / _COMPLETE).exists():
-            shutil.rmtree(path)
-    whole = [path for path in checkpoints if path.exists()]
-    return str(whole[-1]) if whole else None

@@ -46,10 +46,16 @@ def stage_gains(report: Report) -> tuple[StageGain, ...]:
     found = {it.id: it for it in report.candidates}
     gains = []
     for stage in report.recipe.get("stages", ()):
-        own, parent = found.get(stage.get("id")), found.get(stage.get("from") or stage.get("teacher"))
+        own, parent = found.get(stage.get("id")), found.get(_began_with(stage))
         if own is not None and parent is not None and own is not parent:
             gains.append(_gain(report, stage, own, parent))
     return tuple(gains)
+
+
+def _began_with(stage: Mapping[str, Any]) -> Any:
+    """Id of what the stage follows, else of its teacher, of several the first."""
+    teacher = stage.get("teacher")
+    return stage.get("from") or (next(iter(teacher), None) if isinstance(teacher, Mapping) else teacher)
 
 
 def _gain(report: Report, stage: Mapping[str, Any], own: Measurement, parent: Measurement) -> StageGain:

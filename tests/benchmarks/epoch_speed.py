@@ -179,7 +179,8 @@ def ours(kind: type[_Trainer], precision: str, corpus: Corpus, arguments: argpar
     settings = _arguments(config, Context(SEED, "cpu", work, work), work)
     targets = corpus.data.targets.astype(np.float32)
     examples = Examples(corpus.pieces, targets, np.ones(len(targets), np.float32))
-    trainer = kind(model, settings, examples, corpus.tokenizer, config.batch_size, labelling_loss(TASK), [])
+    batches = LengthBatches(corpus.lengths, config.batch_size, SEED)
+    trainer = kind(model, settings, examples, corpus.tokenizer, batches, labelling_loss(TASK), [])
     return Arm(trainer, trainer.collate, steps_of(arguments))
 
 

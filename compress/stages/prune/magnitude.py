@@ -11,12 +11,15 @@ from compress.classifier import Classifier
 from compress.context import Context
 from compress.encoder.files import load_classifier
 from compress.inputs import Inputs, Made
+from compress.pieces import Reader
 from compress.recipe.stages import Prune
 from compress.runtime import open_predictor
-from compress.tokenizer import Tokenizer, copy_tokenizer, open_tokenizer
+from compress.tokenizer import copy_tokenizer, open_tokenizer
+from compress.train.checkpoints import StepHook
 from compress.train.finish import save_decided, validation_score
 from compress.train.learning import distilling_loss, labelled_examples, labelling_loss, transfer_examples
-from compress.train.loop import Examples, Loss, StepHook, train
+from compress.train.loop import Examples, Loss, train
+from compress.train.transfer import transfer_set
 
 # masks grow during this first share of the steps and every so many of them; the rest recovers at full sparsity
 _RAMP = 0.7
@@ -133,10 +136,9 @@ class _Masks(StepHook):
             setattr(layer, name, weight * mask)
 
 
-def _learning(config: Prune, inputs: Inputs, context: Context, tokenizer: Tokenizer) -> tuple[Examples, Loss]:
-    """What recovery learns from: the teacher's answers where one is named, else the labels."""
-    if inputs.teacher is not None:
-        teacher = open_predictor(inputs.teacher, device="cuda" if context.device == "cuda" else "cpu")
-        examples = transfer_examples(tokenizer, inputs, teacher.predict_logits, context, config.id)
+def _learning(config: Prune, inputs: Inputs, context: Context, tokenizer: Reader) -> tuple[Examples, Loss]:
+    """What recovery learns from: the teachers' answers where one is named, else the labels."""
+    if inputs.teachers:
+        examples = transfer_examples(tokenizer, transfer_set(inputs, open_predictor, context, config.id), context)
         return examples, distilling_loss(inputs.task, config.hardness, config.temperature)
-    return labelled_examples(tokenizer, inputs), labelling_loss(inputs.task)
+    return labelled_examples(tokenizer, inputs, context), labelling_loss(inputs.task)

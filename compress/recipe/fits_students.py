@@ -1,0 +1,55 @@
+"""Students that cannot begin as their recipe says, as far as the recipe alone shows it."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from compress.recipe.fits_hints import Size, size_of
+from compress.recipe.follows import result_kind
+from compress.recipe.stages import Distill, Finetune, Prune, Stage
+from compress.recipe.students import FromTeacher, PretrainedStudent, TinyEncoder
+
+Report = Callable[[int, str, str], None]
+
+
+def check_students(
+    parsed: Sequence[Stage | None], known: Mapping[str, Stage], baselines: Collection[str], report: Report
+) -> None:
+    """Reports (index, key, text) for students that do not fit; stages with mistakes are None. known: stages by id."""
+    for index, stage in enumerate(parsed):
+        match stage:
+            case Distill(student=TinyEncoder() as shape) if shape.needs_teacher:
+                first = stage.teacher_ids[0]
+                if first in baselines or (first in known and result_kind(known[first]) != "torch"):
+                    text = (
+                        f"takes its pieces or its embeddings from the first teacher, and {first} is no transformer; "
+                        "name one first, or give the student a tokenizer and embeddings of its own"
+                    )
+                    report(index, "student", text)
+            case Distill(student=PretrainedStudent(init=FromTeacher() as init)):
+                problem = _misfit(init, known)
+                if problem is not None:
+                    report(index, "student.init.layers", problem)
+
+
+def _misfit(init: FromTeacher, known: Mapping[str, Stage]) -> str | None:
+    begun = known.get(init.from_)
+    if begun is None:
+        return None
+    shape = _shape(begun, known)
+    if shape is not None and shape.share_layers:
+        return f"the layers of {init.from_} share their weights, so that there is none to choose"
+    count = size_of(begun, known, lambda _: Size()).layers
+    missing = [layer for layer in init.layers if count is not None and layer >= count]
+    if count is None or not missing:
+        return None
+    return f"there is no layer {missing[0]}: {init.from_} has {count}, numbered 0 to {count - 1}"
+
+
+def _shape(stage: Stage, known: Mapping[str, Stage]) -> TinyEncoder | None:
+    """The shape from scratch that a stage trains, or prunes."""
+    match stage:
+        case Finetune(encoder=TinyEncoder() as shape) | Distill(student=TinyEncoder() as shape):
+            return shape
+        case Prune(from_=str() as name) if name in known:
+            return _shape(known[name], known)
+        case _:
+            return None

@@ -1,0 +1,64 @@
+"""Words of the texts that a vocabulary is learnt from, and the characters that these take."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from compress.errors import EncoderError
+from compress.recipe.students import SPECIAL_TOKENS, Bpe, TrainedVocabulary, WordPiece
+from compress.vocabulary.rules import normalizer
+
+# a character beyond these is so rare that texts lose nothing where it becomes [UNK]
+_COVERED = 0.999
+
+
+def count_words(rules: Any, texts: Sequence[str]) -> Counter[str]:
+    """How often each word stands in the texts. rules: a tokenizer, whose cleaning and splitting count."""
+    split, clean = rules.pre_tokenizer.pre_tokenize_str, rules.normalizer.normalize_str
+    return Counter(word for text in texts for word, _ in split(clean(text)))
+
+
+def count_letters(words: Mapping[str, int]) -> Counter[str]:
+    """In how many words, repeated ones counted as often as they stand there, each character is."""
+    counts: Counter[str] = Counter()
+    for word, times in words.items():
+        counts.update(dict.fromkeys(word, times))
+    return counts
+
+
+def check_alphabet(wanted: TrainedVocabulary, texts: Sequence[str]) -> None:
+    """Raises EncoderError where `size` leaves no room for the characters that nearly every text is made of.
+
+    A WordPiece vocabulary holds a character twice, as a word's first and inside it. Of bytes there are 256, whatever
+    the texts.
+    """
+    if isinstance(wanted, Bpe):
+        return
+    clean = normalizer(wanted).normalize_str
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update("".join(clean(text).split()))
+    found = len(_common(counts))
+    least = SPECIAL_TOKENS + found * (2 if isinstance(wanted, WordPiece) else 1)
+    if wanted.size < least:
+        raise EncoderError(
+            f"tokenizer.size: {wanted.size:,} is smaller than the alphabet: the {found:,} characters that make up "
+            f"{_COVERED:.1%} of train and unlabeled and the special tokens take {least:,} pieces, and pieces of "
+            f"several letters come on top. Write at least {4 * least:,}, or type: bpe, whose alphabet is 256 bytes."
+        )
+
+
+def _common(counts: Mapping[str, int]) -> list[str]:
+    """The most frequent characters, as many as cover nearly all."""
+    room, chosen = _COVERED * sum(counts.values()), []
+    for letter in by_frequency(counts):
+        if room <= 0:
+            break
+        chosen.append(letter)
+        room -= counts[letter]
+    return chosen
+
+
+def by_frequency(counts: Mapping[str, int]) -> list[str]:
+    """The most frequent first; of equally frequent ones the smaller, so that the order is the same in every process."""
+    return sorted(counts, key=lambda item: (-counts[item], item))

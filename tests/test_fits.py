@@ -1,0 +1,153 @@
+"""What a recipe alone shows of losses and hints that do not fit is told by its check, with its place."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from compress.errors import RecipeError
+from compress.recipe.load import load_recipe
+from compress.recipe.recipe import Recipe
+
+TYPES: dict[str, dict[str, Any]] = {
+    "multi_label": {"text": "t", "labels": ["a", "b"]},
+    "single_label": {"text": "t", "labels": ["a", "b"], "label_column": "c"},
+    "regression": {"text": "t", "labels": ["a"]},
+}
+TINY = {"layers": 3, "width": 16, "heads": 2}
+SAME_TOKENS = TINY | {"tokenizer": {"type": "teacher"}}
+BAG = {"type": "embedding_bag"}
+
+
+def load(folder: Path, *stages: dict[str, Any], task: str = "multi_label") -> Recipe:
+    recipe = {"version": 1, "name": "r", "task": {"type": task} | TYPES[task], "data": {"dir": "d"}}
+    recipe |= {"baselines": ["tfidf"], "stages": stages}
+    file = folder / "recipe.yaml"
+    file.write_text(yaml.safe_dump(recipe | {"stages": list(stages)}, sort_keys=False), encoding="utf-8")
+    return load_recipe(file)
+
+
+def told(folder: Path, *stages: dict[str, Any], task: str = "multi_label") -> str:
+    with pytest.raises(RecipeError) as caught:
+        load(folder, *stages, task=task)
+    assert len(caught.value.problems) == 1, caught.value.problems
+    return caught.value.problems[0]
+
+
+def teacher(encoder: Any = "some/encoder", **changes: Any) -> dict[str, Any]:
+    return {"id": "teacher", "type": "finetune", "encoder": encoder} | changes
+
+
+def distil(student: Any = None, **changes: Any) -> dict[str, Any]:
+    return {"id": "s", "type": "distill", "teacher": "teacher", "student": student or TINY} | changes
+
+
+ASYMMETRIC, FOCAL = {"type": "asymmetric"}, {"type": "focal", "gamma": 1.5}
+
+
+def test_losses_for_rare_labels_go_with_fine_tuning_and_distillation(tmp_path: Path) -> None:
+    found = load(tmp_path, teacher(label_loss=ASYMMETRIC), distil(label_loss=FOCAL))
+    assert [getattr(stage, "label_loss").type for stage in found.stages] == ["asymmetric", "focal"]  # noqa: B009
+    load(tmp_path, teacher(label_loss=FOCAL), task="single_label")
+
+
+@pytest.mark.parametrize(
+    ("task", "stage", "said"),
+    [
+        ("single_label", {"label_loss": ASYMMETRIC}, "label_loss: asymmetric is for labels that hold independently"),
+        ("regression", {"label_loss": FOCAL}, "label_loss: is a classifier's; a regression learns by squared errors"),
+    ],
+)
+def test_a_loss_that_the_task_has_no_use_for_is_told(
+    tmp_path: Path, task: str, stage: dict[str, Any], said: str
+) -> None:
+    assert said in told(tmp_path, teacher(**stage), task=task)
+    assert said in told(tmp_path, teacher(), distil(**stage), task=task)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"distillation": "mse", "temperature": 2.0},
+            "temperature would have no effect here: only of distillation: kd",
+        ),
+        ({"hardness": 1.0, "label_loss": FOCAL}, "label_loss would have no effect here"),
+        ({"label_loss": {"type": "focal", "gamma": 11}}, "gamma"),
+        ({"label_loss": {"type": "huber"}}, "label_loss"),
+        ({"hints": {}}, "hints: names no term"),
+        ({"hints": {"hidden": {"layers": "first"}}}, "hidden.layers"),
+        ({"augment": {"mask": 0, "ngrams": 0}}, "augment: changes nothing"),
+        ({"augment": {"copies": 21}}, "augment.copies"),
+        ({"teacher": {}}, "teacher"),
+        ({"teacher": {"teacher": 0}}, "teacher"),
+    ],
+)
+def test_what_would_have_no_effect_or_no_meaning_is_told(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load(tmp_path, teacher(), distil(**changes))
+    assert said in str(caught.value), caught.value
+
+
+HIDDEN = {"hidden": {}}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (teacher(), distil(TINY, hints=HIDDEN), "hints: hidden and cosine compare token by token"),
+        (teacher(), distil(TINY, hints={"cosine": 1.0}), "student.tokenizer: {type: teacher, size: null}"),
+        (
+            teacher(),
+            distil(TINY | {"tokenizer": {"type": "teacher", "size": 8000}}, hints=HIDDEN),
+            "compare token by token",
+        ),
+        (teacher(), distil(BAG, hints=HIDDEN), "an embedding_bag has none; use pooled"),
+        (teacher(), distil(teacher="tfidf", hints={"pooled": 1.0}), "tfidf (TF-IDF) has no states; name another first"),
+        (
+            teacher(),
+            distil(teacher={"tfidf": 1, "teacher": 1}, hints={"pooled": 1.0}),
+            "tfidf (TF-IDF) has no states; name another first",
+        ),
+        (
+            teacher(),
+            distil(SAME_TOKENS, hints={"hidden": {"layers": [[3, 0]]}}),
+            "hints: hidden.layers: the student has no layer 3: it has 3, numbered 0 to 2",
+        ),
+        (
+            teacher(TINY | {"layers": 2}),
+            distil(SAME_TOKENS, hints={"hidden": {"layers": [[0, 2]]}}),
+            "hints: hidden.layers: the teacher has no layer 2",
+        ),
+        (
+            teacher(TINY | {"layers": 2}),
+            distil(SAME_TOKENS, hints=HIDDEN),
+            "the student has 3 layers and the teacher 2, so uniform has none for some of them",
+        ),
+        (
+            teacher(TINY | {"width": 32}),
+            distil(SAME_TOKENS, hints={"cosine": 1.0}),
+            "hints: cosine compares states of one width; the student's is 16, the teacher's 32",
+        ),
+        (
+            teacher(TINY),
+            distil({"init": {"from": "teacher", "layers": [0, 2]}}, hints={"hidden": {"layers": [[2, 2]]}}),
+            "the student has no layer 2: it has 2",
+        ),
+    ],
+)
+def test_hints_that_cannot_be_given_are_told(
+    tmp_path: Path, first: dict[str, Any], second: dict[str, Any], said: str
+) -> None:
+    problem = told(tmp_path, first, second)
+    assert said in problem, problem
+
+
+def test_hints_that_fit_pass(tmp_path: Path) -> None:
+    everything = {"hidden": {"weight": 0.5, "layers": [[0, 1], [2, 2]]}, "cosine": 1.0, "pooled": 1.0}
+    load(tmp_path, teacher(TINY), distil(SAME_TOKENS, hints=everything))
+    load(tmp_path, teacher(), distil(SAME_TOKENS, hints=everything))  # of what is unknown yet nothing is said
+    load(tmp_path, teacher(TINY), distil(BAG, hints={"pooled": 1.0}))
+    load(tmp_path, teacher(TINY), distil({"init": {"from": "teacher", "layers": [0, 2]}}, hints=HIDDEN))
+    load(tmp_path, teacher(TINY), distil(teacher={"teacher": 7, "tfidf": 3}, hints={"pooled": 1.0}))
