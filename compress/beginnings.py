@@ -5,6 +5,7 @@ What needs the texts is looked at here, and by nothing that trains.
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from compress.data import Splits
 from compress.errors import EncoderError
 from compress.plan import Plan, Step, encoder_reference
 from compress.pretrained import find_pretrained
-from compress.recipe.stages import Distill, Finetune, Prune, Stage
+from compress.recipe.max_tokens import max_tokens_of
+from compress.recipe.stages import Distill, Prune, Stage, shape_key, shape_of
 from compress.recipe.students import (
     EmbeddingBagShape,
     FromTeacher,
@@ -22,70 +24,105 @@ from compress.recipe.students import (
     TinyEncoder,
     WordVectors,
 )
-from compress.vocabulary.vectors import check_vectors, find_vectors
-
-_UNCUT = 2**20
+from compress.vocabulary.vectors import are_here, check_vectors
 
 
 def check_beginnings(plan: Plan, splits: Callable[[], Splits]) -> None:
     """Raises EncoderError with the stage's place where a stage to run trains a student that cannot begin."""
     steps = {step.stage.id: step for step in plan.steps}
+    stages = {name: step.stage for name, step in steps.items()}
+    tokens: dict[str, int | None] = {}
     for step in plan.steps:
+        stage = step.stage
+        tokens[stage.id] = step.artifact.manifest.max_tokens if step.artifact else max_tokens_of(stage, stages, tokens)
         if step.artifact is None:
             try:
-                _check(step.stage, steps, splits)
+                _check(stage, steps, tokens, splits)
             except EncoderError as error:
-                raise EncoderError(f"stages.{step.stage.id}.{_key(step.stage)}{error}") from error
+                raise EncoderError(f"stages.{stage.id}.{_place(stage)}{error}") from error
 
 
 def check_widths(stages: Iterable[Stage]) -> None:
-    """Raises EncoderError where word vectors that are on this disk are of another width than their student's."""
+    """Raises EncoderError where word vectors that are on this disk are not those that their student begins with.
+
+    What is not here yet passes: the run says so before it trains.
+    """
     for stage in stages:
-        shape = _shape(stage)
-        if isinstance(shape, TinyEncoder) and isinstance(shape.embeddings, WordVectors):
-            try:
-                find_vectors(shape.embeddings)
-            except EncoderError:
-                continue  # not here yet: the run says so before it trains
+        shape = shape_of(stage)
+        if isinstance(shape, TinyEncoder) and isinstance(shape.embeddings, WordVectors) and are_here(shape.embeddings):
             try:
                 check_vectors(shape.embeddings, shape.embedding_rank or shape.width)
             except EncoderError as error:
-                raise EncoderError(f"stages.{stage.id}.{_key(stage)}{error}") from error
+                raise EncoderError(f"stages.{stage.id}.{_place(stage)}{error}") from error
 
 
-def _key(stage: Stage) -> str:
+def _place(stage: Stage) -> str:
     """Where a shape stands in a stage; what is said of layers names its key itself."""
-    if isinstance(stage, Finetune):
-        return "encoder."
-    return "student." if _shape(stage) is not None else ""
+    return f"{shape_key(stage)}." if shape_of(stage) is not None else ""
 
 
-def _shape(stage: Stage) -> TinyEncoder | EmbeddingBagShape | None:
-    match stage:
-        case (
-            Finetune(encoder=TinyEncoder() | EmbeddingBagShape() as shape)
-            | Distill(student=TinyEncoder() | EmbeddingBagShape() as shape)
-        ):
-            return shape
-        case _:
-            return None
-
-
-def _check(stage: Stage, steps: Mapping[str, Step], splits: Callable[[], Splits]) -> None:
-    shape = _shape(stage)
-    if shape is not None:
+def _check(
+    stage: Stage, steps: Mapping[str, Step], tokens: Mapping[str, int | None], splits: Callable[[], Splits]
+) -> None:
+    """tokens: where the models of this stage and of those before it cut texts, as far as that is known."""
+    shape = shape_of(stage)
+    if isinstance(shape, TinyEncoder | EmbeddingBagShape):
         _check_tokenizer(stage, shape, steps, splits)
     if isinstance(shape, TinyEncoder) and isinstance(shape.embeddings, WordVectors):
         check_vectors(shape.embeddings, shape.embedding_rank or shape.width)
     if isinstance(stage, Distill) and isinstance(shape, TinyEncoder) and shape.embeddings == "teacher":
         _check_width(shape.embedding_rank or shape.width, _config(stage.teacher_ids[0], steps))
     match stage:
-        case Distill(student=PretrainedStudent(init=FromTeacher() as init)):
-            from compress.encoder.layers import check_layers
+        case Distill(student=PretrainedStudent(init=FromTeacher() as init) as student):
+            _check_layers(init, steps)
+            _check_source(student, tokens[stage.id], _source(init.from_, steps, tokens))
 
-            config = _config(init.from_, steps)
-            if config is not None:
-                check_layers(config, init.layers)
+
+def _check_layers(init: FromTeacher, steps: Mapping[str, Step]) -> None:
+    from compress.encoder.layers import check_layers
+
+    config = _config(init.from_, steps)
+    if config is not None:
+        check_layers(config, init.layers)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is known of the model whose layers a student takes. positions: the longest text it can read, in tokens."""
+
+    name: str
+    config: Any
+    positions: int | None
+
+
+def _source(name: str, steps: Mapping[str, Step], tokens: Mapping[str, int | None]) -> _Source:
+    from compress.encoder.source import open_pretrained
+
+    folder = _folder(name, steps)
+    if folder is not None:
+        found = open_pretrained(folder)
+        return _Source(name, found.config, found.max_positions)
+    match steps[name].stage:
+        case Prune(from_=str() as before) | Distill(student=PretrainedStudent(init=FromTeacher(from_=before))):
+            return _source(before, steps, tokens)
+        case stage:
+            return _Source(name, None, tokens[name] if shape_of(stage) is not None else None)
+
+
+def _check_source(student: PretrainedStudent, tokens: int | None, source: _Source) -> None:
+    """Raises EncoderError where a student of that model's layers cannot read as it is to, or lacks what it sets."""
+    from compress.encoder.build import set_attention_dropout
+
+    if tokens is not None and source.positions is not None and tokens > source.positions:
+        raise EncoderError(
+            f"student.max_tokens: {tokens} is above the {source.positions} positions of {source.name}, whose layers it "
+            f"takes; set it to at most {source.positions}."
+        )
+    if student.attention_dropout is not None and source.config is not None:
+        try:
+            set_attention_dropout(source.config, student.attention_dropout)
+        except EncoderError as error:
+            raise EncoderError(f"student.{error}") from error
 
 
 def _check_width(width: int, teacher: Any) -> None:
@@ -144,9 +181,10 @@ def _config(name: str, steps: Mapping[str, Step]) -> Any:
 def _tokenizer(name: str, steps: Mapping[str, Step], scratch: Path) -> Path | None:
     """A folder with the tokenizer.json that a stage's model will read with."""
     from compress.tokenizer import save_pretrained_tokenizer
+    from compress.vocabulary.trim import UNCUT
 
     folder = _folder(name, steps)
     if folder is None:
         return None
-    save_pretrained_tokenizer(folder, scratch, _UNCUT)
+    save_pretrained_tokenizer(folder, scratch, UNCUT)
     return scratch

@@ -24,7 +24,6 @@ from compress.preflight import check_plan
 from compress.pretrained import weights_sha256
 from compress.recipe.recipe import Recipe, layers_of
 from compress.recipe.stages import Distill, Export, Finetune, Follows, Load, Prune, Quantize, Stage, Tfidf, Training
-from compress.recipe.students import LinearShape
 from compress.run_folder import Pending, run_folder
 
 
@@ -114,7 +113,7 @@ def _run_step(
     work.mkdir(parents=True, exist_ok=True)
     context = Context(step.seed, _device(), work, out / "cache", progress)
     final = artifact_path(out, stage.id)
-    if _trains_in_steps(stage):
+    if isinstance(stage, Training):
         processes.from_first(lambda: _Call(stage, step.seed, work, step.inputs))
     with writing(final) as folder:
         made = _run_stage(stage, _inputs(stage, recipe, data, artifacts), context, folder)
@@ -150,11 +149,6 @@ def take_part(recipe: Recipe, out: Path) -> None:
 
 def _no_call() -> _Call | None:
     return None
-
-
-def _trains_in_steps(stage: Stage) -> bool:
-    shape = stage.encoder if isinstance(stage, Finetune) else stage.student if isinstance(stage, Distill) else None
-    return isinstance(stage, Training) and not isinstance(shape, LinearShape)
 
 
 def _inputs(stage: Stage, recipe: Recipe, data: RecipeData, artifacts: Mapping[str, Artifact]) -> Inputs:

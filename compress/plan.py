@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import NamedTuple, assert_never
 
 from compress.artifact import MANIFEST, Artifact, Manifest, library_versions, open_artifact, read_manifest, sha256_text
+from compress.errors import EncoderError
 from compress.inputs import DataFacts
 from compress.pretrained import local_weights_bytes, pretrained_identity
+from compress.recipe.max_tokens import max_tokens_of
 from compress.recipe.recipe import Recipe, stage_inputs
-from compress.recipe.stages import Distill, Export, Finetune, Load, Prune, Quantize, Stage, Tfidf
+from compress.recipe.stages import Distill, Export, Finetune, Load, Prune, Quantize, Stage, Tfidf, shape_key, shape_of
 from compress.recipe.students import (
     EmbeddingBagShape,
     FromTeacher,
     Hashed,
     LinearShape,
     PretrainedStudent,
+    Shape,
     TinyEncoder,
+    Unigram,
     WordVectors,
 )
 from compress.vocabulary.vectors import vectors_identity
@@ -37,7 +41,8 @@ _LIBRARIES = {
 # of TF-IDF artifacts, measured on 9,514 Jigsaw comments: bytes for each character of training text
 _TFIDF_BYTES = {"words": 0.72, "words_chars": 1.29}
 _TOKENIZER_BYTES_PER_PIECE = 23
-_LINEAR_BYTES_PER_FEATURE = 40
+# a term of a linear model, as text
+_BYTES_PER_TERM = 12
 _DEFAULT_TOKENS = 256
 
 
@@ -86,14 +91,17 @@ def make_plan(recipe: Recipe, out: Path, facts: DataFacts, fresh: bool = False) 
     found: dict[str, Artifact | None] = {}
     forecasts: dict[str, int | None] = {}
     tokens: dict[str, int | None] = {}
-    repeats = ((repeat.stage, repeat.seed) for repeat in recipe.repeats)
-    for stage, seed in (*((stage, recipe.seed) for stage in recipe.all_stages), *repeats):
+    stages = {stage.id: stage for stage in recipe.all_stages}
+    for stage in (*recipe.all_stages, *(repeat.stage for repeat in recipe.repeats)):
+        seed = recipe.seed_of(stage)
         key = cache_key(stage, recipe, facts, seed)
         names = stage_inputs(stage)
         cached = None if fresh else cached_artifact(out, stage.id, key, {name: found[name] for name in names})
         found[stage.id] = cached
-        tokens[stage.id] = cached.manifest.max_tokens if cached else max_tokens_of(stage, tokens)
-        forecasts[stage.id] = size_of(cached) if cached else _forecast(stage, forecasts, facts, tokens[stage.id])
+        tokens[stage.id] = cached.manifest.max_tokens if cached else max_tokens_of(stage, stages, tokens)
+        forecasts[stage.id] = (
+            size_of(cached) if cached else _forecast(stage, forecasts, recipe, facts, tokens[stage.id])
+        )
         steps.append(Step(stage, seed, names, key, cached, forecasts[stage.id]))
     return Plan(tuple(steps))
 
@@ -107,7 +115,7 @@ def cache_key(stage: Stage, recipe: Recipe, facts: DataFacts, seed: int) -> str:
     that changes its meaning raises the stage's version.
     """
     parts = {
-        "stage": stage.model_dump(mode="json", exclude_defaults=True, exclude={"seeds"}),
+        "stage": stage.model_dump(mode="json", exclude_defaults=True, exclude={"seeds", "seed"}),
         "version": _VERSIONS[stage.type],
         "seed": seed,
         "task": recipe.task.model_dump(mode="json", exclude_defaults=True),
@@ -116,7 +124,7 @@ def cache_key(stage: Stage, recipe: Recipe, facts: DataFacts, seed: int) -> str:
         **_vectors(stage),
         **_teachers(stage),
         **_thresholds(stage, recipe),
-        "libraries": library_versions(_LIBRARIES[stage.type]),
+        "libraries": library_versions(_libraries(stage)),
     }
     return sha256_text(json.dumps(parts, sort_keys=True))
 
@@ -146,28 +154,6 @@ def _of_another_schema(folder: Path) -> bool:
     return isinstance(written, dict) and written.get("schema_version", known) != known
 
 
-def max_tokens_of(stage: Stage, known: Mapping[str, int | None]) -> int | None:
-    """Where the stage's model will cut texts; known: of the stages before it.
-
-    None where there are no tokens, or where only the model that is loaded can say.
-    """
-    match stage:
-        case Load():
-            return stage.max_tokens
-        case Finetune():
-            own = None if isinstance(stage.encoder, str) else stage.encoder.max_tokens
-            return own or stage.max_tokens
-        case Distill():
-            read = (known.get(name) for name in stage.teacher_ids)
-            return stage.student.max_tokens or next((tokens for tokens in read if tokens), None)
-        case Prune() | Export() | Quantize():
-            return known.get(stage.from_) if stage.from_ else None
-        case Tfidf():
-            return None
-        case _ as unknown:
-            assert_never(unknown)
-
-
 def size_of(artifact: Artifact) -> int:
     """Bytes of the artifact's files."""
     return sum((artifact.path / name).stat().st_size for name in artifact.manifest.file_sha256s)
@@ -175,7 +161,7 @@ def size_of(artifact: Artifact) -> int:
 
 def _rows_read(stage: Stage) -> tuple[str, ...]:
     match stage:
-        case Finetune(encoder=str()) | Tfidf():
+        case Finetune(encoder=str() | LinearShape() | EmbeddingBagShape(tokenizer=Hashed())) | Tfidf():
             return ("train", "validation")
         case Finetune():
             return ("train", "unlabeled", "validation")  # its vocabulary is trained on unlabeled too
@@ -187,6 +173,19 @@ def _rows_read(stage: Stage) -> tuple[str, ...]:
             return ("validation",)
         case _ as unknown:
             assert_never(unknown)
+
+
+def _libraries(stage: Stage) -> tuple[str, ...]:
+    """The packages whose versions may change what a stage makes."""
+    match shape_of(stage):
+        case LinearShape():
+            return (*_LIBRARIES[stage.type], "numpy", "scipy")
+        case TinyEncoder(embeddings="teacher") | TinyEncoder(tokenizer=Unigram()):
+            return (*_LIBRARIES[stage.type], "numpy")
+        case EmbeddingBagShape(tokenizer=Unigram()):
+            return (*_LIBRARIES[stage.type], "numpy")
+        case _:
+            return _LIBRARIES[stage.type]
 
 
 def _thresholds(stage: Stage, recipe: Recipe) -> dict[str, object]:
@@ -212,13 +211,16 @@ def _encoder_identity(stage: Stage) -> str | None:
 
 
 def _vectors(stage: Stage) -> dict[str, str]:
-    """The word vectors that a student begins with, by their contents; a stage without has no such key."""
-    match stage:
-        case (
-            Finetune(encoder=TinyEncoder(embeddings=WordVectors() as vectors))
-            | Distill(student=TinyEncoder(embeddings=WordVectors() as vectors))
-        ):
-            return {"vectors": vectors_identity(vectors)}
+    """The word vectors that a student begins with, by their contents; a stage without has no such key.
+
+    Raises EncoderError with the stage's place where they cannot be read.
+    """
+    match shape_of(stage):
+        case TinyEncoder(embeddings=WordVectors() as vectors):
+            try:
+                return {"vectors": vectors_identity(vectors)}
+            except EncoderError as error:
+                raise EncoderError(f"stages.{stage.id}.{shape_key(stage)}.{error}") from error
         case _:
             return {}
 
@@ -236,16 +238,15 @@ def encoder_reference(stage: Stage) -> Reference | None:
             return None
 
 
-def _forecast(stage: Stage, known: Mapping[str, int | None], facts: DataFacts, tokens: int | None) -> int | None:
+def _forecast(
+    stage: Stage, known: Mapping[str, int | None], recipe: Recipe, facts: DataFacts, tokens: int | None
+) -> int | None:
+    shape = shape_of(stage)
+    if shape is not None:
+        return _shape_bytes(shape, len(recipe.task.labels), tokens or _DEFAULT_TOKENS)
     match stage:
         case Tfidf():
             return int(_TFIDF_BYTES[stage.features] * facts.train_characters)
-        case Distill(student=TinyEncoder() as shape) | Finetune(encoder=TinyEncoder() as shape):
-            return _tiny_bytes(shape, tokens or _DEFAULT_TOKENS)
-        case Distill(student=EmbeddingBagShape() as shape) | Finetune(encoder=EmbeddingBagShape() as shape):
-            return _bag_bytes(shape)
-        case Distill(student=LinearShape() as shape) | Finetune(encoder=LinearShape() as shape):
-            return _LINEAR_BYTES_PER_FEATURE * shape.max_features
         case Distill(student=PretrainedStudent(init=FromTeacher() as init)):
             return known.get(init.from_)  # less, where it takes fewer layers
         case Load() | Finetune() | Distill():
@@ -257,6 +258,19 @@ def _forecast(stage: Stage, known: Mapping[str, int | None], facts: DataFacts, t
             parent = known[stage.from_] if stage.from_ else None
             share = {"fp16": 0.5, "int8_dynamic": 0.26}[stage.scheme]
             return int(parent * share) if parent is not None else None
+        case _ as unknown:
+            assert_never(unknown)
+
+
+def _shape_bytes(shape: Shape, labels: int, positions: int) -> int | None:
+    match shape:
+        case TinyEncoder():
+            return _tiny_bytes(shape, positions)
+        case EmbeddingBagShape():
+            return _bag_bytes(shape)
+        case LinearShape():
+            # fp32: a weight for each label, and the feature's part of a text's length
+            return (4 * (labels + 1) + _BYTES_PER_TERM) * shape.max_features
         case _ as unknown:
             assert_never(unknown)
 

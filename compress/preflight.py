@@ -3,12 +3,15 @@
 transformers is imported only where a pretrained model is to be opened.
 """
 
+from collections.abc import Mapping
+
 from compress.environment import check_onnxruntime
 from compress.errors import ArtifactError, EncoderError
-from compress.plan import Plan, Step, encoder_reference, max_tokens_of
+from compress.plan import Plan, Step, encoder_reference
 from compress.pretrained import find_pretrained
 from compress.recipe.data import Task
 from compress.recipe.fits_hints import Size, misfit
+from compress.recipe.max_tokens import max_tokens_of
 from compress.recipe.stages import Distill, Export, Finetune, Load, Quantize
 from compress.recipe.students import PretrainedStudent
 
@@ -21,13 +24,14 @@ def check_plan(plan: Plan, task: Task) -> None:
     Raises EncoderError or ArtifactError with the stage's place, or MissingPackageError.
     """
     tokens: dict[str, int | None] = {}
+    stages = {step.stage.id: step.stage for step in plan.steps}
     for step in plan.steps:
         name = step.stage.id
-        tokens[name] = step.artifact.manifest.max_tokens if step.artifact else max_tokens_of(step.stage, tokens)
+        tokens[name] = step.artifact.manifest.max_tokens if step.artifact else max_tokens_of(step.stage, stages, tokens)
         if step.artifact is None:
             try:
                 tokens[name] = _check(step, task, tokens[name])
-                _check_hints(step, plan)
+                _check_hints(step, plan, tokens)
             except (ArtifactError, EncoderError) as error:
                 if str(error).startswith("stages."):
                     raise
@@ -54,14 +58,14 @@ def _check(step: Step, task: Task, tokens: int | None) -> int | None:
     return tokens
 
 
-def _check_hints(step: Step, plan: Plan) -> None:
+def _check_hints(step: Step, plan: Plan, tokens: Mapping[str, int | None]) -> None:
     """Raises EncoderError where the configurations show that token states cannot be compared as the recipe says."""
     stage = step.stage
     if not isinstance(stage, Distill) or stage.hints is None or not stage.hints.of_tokens:
         return
     steps = {other.stage.id: other for other in plan.steps}
     known = {name: other.stage for name, other in steps.items()}
-    problem = misfit(stage, known, lambda named: _size(steps[named.id]))
+    problem = misfit(stage, known, lambda named: _size(steps[named.id]), tokens)
     if problem is not None:
         raise EncoderError(f"stages.{stage.id}.hints: {problem}.")
 

@@ -69,6 +69,10 @@ def _group() -> Any:
     from torch import distributed
 
     if not distributed.is_initialized():
-        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        backend = "gloo"
+        if torch.cuda.is_available():
+            # else all processes of a machine would meet, and measure, on its first GPU
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+            backend = "cpu:gloo,cuda:nccl"
         distributed.init_process_group(backend, timeout=_PATIENCE)
     return distributed

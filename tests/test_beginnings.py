@@ -86,6 +86,25 @@ def test_check_says_what_the_recipe_alone_shows(checked: Any, student: dict[str,
     assert said in ended.err
 
 
+def test_layers_of_a_shape_read_no_more_than_it_did(checked: Any) -> None:
+    student = {"init": {"from": "teacher", "layers": [0]}, "max_tokens": 64}
+    ended = checked(teacher_on(SHAPE), taught(student))
+    assert ended.code == 2
+    assert "stages.small.student.max_tokens: 64 is above the 32 positions of teacher" in " ".join(ended.err.split())
+    pruned = {"id": "pruned", "type": "prune", "from": "teacher"}
+    student["init"] = {"from": "pruned", "layers": [0]}
+    assert "32 positions of pruned" in " ".join(checked(teacher_on(SHAPE), pruned, taught(student)).err.split())
+    assert checked(teacher_on(SHAPE, max_tokens=64), pruned, taught(student)).code == 0
+
+
+@pytest.mark.parametrize("name", ["small", "later"])
+def test_layers_of_the_student_itself_or_of_a_later_one_are_a_mistake(checked: Any, name: str) -> None:
+    later = taught({"init": {"from": "small", "layers": [0]}}) | {"id": "later"}
+    ended = checked(teacher_on(SHAPE), taught({"init": {"from": name, "layers": [0]}}), later)
+    assert ended.code == 2
+    assert "stages.small.student.init.from" in ended.err
+
+
 def test_layers_that_are_shared_cannot_be_chosen(checked: Any) -> None:
     ended = checked(teacher_on(SHAPE | {"share_layers": True}), taught({"init": {"from": "teacher", "layers": [0]}}))
     assert "share their weights" in ended.err
@@ -110,7 +129,35 @@ def test_check_says_that_vectors_are_of_another_width_where_they_are_here(checke
     assert "vectors of 3 numbers, the student's embeddings have 16" in " ".join(ended.err.split())
 
 
+def test_check_says_that_vectors_are_others_and_passes_those_that_are_not_here(checked: Any, tmp_path: Path) -> None:
+    vectors = {"vectors": str(tmp_path / "vectors.txt"), "sha256": "0" * 64}
+    student = SHAPE | {"embeddings": vectors}
+    assert checked(teacher_on(SHAPE), taught(student)).code == 0
+    (tmp_path / "vectors.txt").write_text(f"the {'1 ' * 16}\n")
+    ended = checked(teacher_on(SHAPE), taught(student))
+    assert ended.code == 2
+    assert "stages.small.student.embeddings.sha256" in ended.err
+
+
 # --------------------------------------------------------------------------------------- by models and texts
+
+
+def test_layers_that_cannot_read_as_long_texts_as_asked(begin: Any, tiny_encoder: Callable[[str], Path]) -> None:
+    encoder = teacher_on(str(tiny_encoder("bert")))
+    init = {"init": {"from": "teacher", "layers": [0]}}
+    begin(encoder, taught(init | {"max_tokens": 64, "attention_dropout": 0.0}))
+    for teacher, limit in ((encoder, 64), (teacher_on(SHAPE), 32)):
+        with pytest.raises(EncoderError, match=rf"stages.small.student.max_tokens: 65 is above the {limit} positions"):
+            begin(teacher, taught(init | {"max_tokens": 65}))
+    reads_more = {"id": "reads", "type": "finetune", "encoder": SHAPE, "max_tokens": 100}
+    with pytest.raises(EncoderError, match=r"student.max_tokens: 100 is above the 64 positions of teacher"):
+        begin(encoder, reads_more, taught(init, teacher="reads"))
+
+
+def test_layers_without_a_dropout_of_attention(begin: Any, tiny_encoder: Callable[[str], Path]) -> None:
+    student = {"init": {"from": "teacher", "layers": [0]}, "attention_dropout": 0.0}
+    with pytest.raises(EncoderError, match=r"stages.small.student.attention_dropout: xlnet has no dropout"):
+        begin(teacher_on(str(tiny_encoder("xlnet"))), taught(student))
 
 
 def test_a_layer_that_the_pretrained_teacher_lacks(begin: Any, tiny_encoder: Callable[[str], Path]) -> None:
@@ -127,7 +174,7 @@ def test_embeddings_wider_than_the_teachers(begin: Any, tiny_encoder: Callable[[
 
 def test_vectors_that_are_not_there(begin: Any, tmp_path: Path) -> None:
     student = SHAPE | {"embeddings": {"vectors": str(tmp_path / "none.txt")}}
-    with pytest.raises(EncoderError, match=r"none.txt does not exist"):
+    with pytest.raises(EncoderError, match=r"stages.small.student.embeddings.vectors: .*none.txt does not exist"):
         begin(teacher_on(SHAPE), taught(student))
 
 

@@ -66,6 +66,41 @@ def test_a_loss_that_the_task_has_no_use_for_is_told(
     assert said in told(tmp_path, teacher(), distil(**stage), task=task)
 
 
+def test_a_regression_is_distilled_by_squared_errors_whatever_is_asked(tmp_path: Path) -> None:
+    said = told(tmp_path, teacher(), distil(distillation="mse"), task="regression")
+    assert "stages.s.distillation: a regression learns its teachers' values by squared errors" in said
+
+
+def test_a_loss_may_be_its_bare_name(tmp_path: Path) -> None:
+    bare, whole = (load(tmp_path, teacher(label_loss=it)) for it in ("focal", {"type": "focal"}))
+    assert bare == whole
+    assert bare.model_dump() == whole.model_dump()
+
+
+@pytest.mark.parametrize("loss", ["focall", {"type": "huber"}, {"gamma": 2}, 2, ["focal"]])
+def test_another_loss_is_told_what_there_is(tmp_path: Path, loss: Any) -> None:
+    said = told(tmp_path, teacher(label_loss=loss))
+    assert "label_loss: must be cross_entropy, focal or asymmetric, or {type: focal, gamma: N}" in said
+
+
+@pytest.mark.parametrize(
+    ("encoder", "changes"),
+    [
+        (BAG, {"max_tokens": 64}),
+        ({"type": "linear"}, {"max_tokens": 64}),
+        (BAG, {"long_text": "windows"}),
+        (BAG, {"long_text": "windows", "window_pooling": "max"}),
+        (TINY | {"max_tokens": 32}, {"max_tokens": 64}),
+        (TINY | {"long_text": "head_tail"}, {"long_text": "windows"}),
+    ],
+)
+def test_how_a_shape_reads_stands_inside_it(tmp_path: Path, encoder: dict[str, Any], changes: dict[str, Any]) -> None:
+    load(tmp_path, teacher(encoder))
+    load(tmp_path, teacher(TINY, **changes))
+    said = told(tmp_path, teacher(encoder, **changes))
+    assert f"{' and '.join(changes)} would have no effect here" in said
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -104,11 +139,18 @@ HIDDEN = {"hidden": {}}
             "compare token by token",
         ),
         (teacher(), distil(BAG, hints=HIDDEN), "an embedding_bag has none; use pooled"),
-        (teacher(), distil(teacher="tfidf", hints={"pooled": 1.0}), "tfidf (TF-IDF) has no states; name another first"),
+        (teacher(), distil(teacher="tfidf", hints={"pooled": 1.0}), "tfidf is a TF-IDF baseline, without states"),
+        (teacher(BAG), distil(hints={"pooled": 1.0}), "teacher is a linear model or an embedding_bag, without states"),
+        (teacher({"type": "linear"}), distil({"encoder": "e/e"}, hints=HIDDEN), "hints: look into the first"),
+        (
+            teacher(max_tokens=64),
+            distil(SAME_TOKENS | {"max_tokens": 128}, hints=HIDDEN),
+            "batches, of 128 tokens, and teacher reads 64; set student.max_tokens to at most 64",
+        ),
         (
             teacher(),
             distil(teacher={"tfidf": 1, "teacher": 1}, hints={"pooled": 1.0}),
-            "tfidf (TF-IDF) has no states; name another first",
+            "tfidf is a TF-IDF baseline, without states; name a transformer first",
         ),
         (
             teacher(),
@@ -148,6 +190,8 @@ def test_hints_that_fit_pass(tmp_path: Path) -> None:
     everything = {"hidden": {"weight": 0.5, "layers": [[0, 1], [2, 2]]}, "cosine": 1.0, "pooled": 1.0}
     load(tmp_path, teacher(TINY), distil(SAME_TOKENS, hints=everything))
     load(tmp_path, teacher(), distil(SAME_TOKENS, hints=everything))  # of what is unknown yet nothing is said
+    load(tmp_path, teacher(max_tokens=64), distil(SAME_TOKENS | {"max_tokens": 64}, hints=everything))
+    load(tmp_path, teacher(max_tokens=64), distil(TINY | {"max_tokens": 128}, hints={"pooled": 1.0}))
     load(tmp_path, teacher(TINY), distil(BAG, hints={"pooled": 1.0}))
     load(tmp_path, teacher(TINY), distil({"init": {"from": "teacher", "layers": [0, 2]}}, hints=HIDDEN))
     load(tmp_path, teacher(TINY), distil(teacher={"teacher": 7, "tfidf": 3}, hints={"pooled": 1.0}))

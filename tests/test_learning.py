@@ -15,16 +15,19 @@ from torch import Tensor
 from compress.classifier import pool
 from compress.encoder.files import load_classifier
 from compress.errors import DataError, EncoderError
+from compress.pieces import Pieces, TokenIds
 from compress.recipe.learning import HiddenStates, Hints
-from compress.recipe.stages import Distill, Prune, Tfidf
+from compress.recipe.long_text import LongText
+from compress.recipe.stages import Distill, Finetune, Prune, Tfidf, Training
 from compress.runtime import open_predictor
-from compress.stages import distill, prune, tfidf
+from compress.stages import distill, finetune, prune, tfidf
+from compress.stages.distill.students import build_student
 from compress.tokenizer import open_tokenizer
 from compress.train import checkpoints
 from compress.train.hints import HintedStudent, open_source
 from compress.train.hints.states import answer_seen, vector_layer
 from compress.train.learning import distilling_loss
-from compress.train.loop import Hinted
+from compress.train.loop import Examples, Hinted, train
 from compress.train.losses import cosine_distance, hidden_error, squared_error
 from compress.train.transfer import common_mask, transfer_set
 
@@ -35,6 +38,13 @@ SHAPE = {"layers": 1, "width": 32, "heads": 2, "tokenizer": {"type": "wordpiece"
 def config(student: Any = None, **changes: Any) -> Distill:
     given = {"id": "s", "type": "distill", "teacher": "teacher", "student": student or SHAPE, "precision": "fp32"}
     return Distill.model_validate(given | {"epochs": 0.5, "batch_size": 16} | changes)
+
+
+def small_bag() -> Finetune:
+    """A teacher that counts words, trained for a moment."""
+    shape = {"type": "embedding_bag", "width": 4, "hidden": 4, "max_tokens": 24, "tokenizer": {"type": "hashed"}}
+    given = {"id": "bag", "type": "finetune", "encoder": shape, "epochs": 0.1, "precision": "fp32"}
+    return Finetune.model_validate(given)
 
 
 def answers(artifact: Any, texts: Sequence[str]) -> np.ndarray:
@@ -179,9 +189,6 @@ def batch(artifact: Any, texts: Sequence[str]) -> dict[str, Tensor]:
 def test_what_is_seen_is_what_the_model_computes(
     workshop: Any, tiny_encoder: Encoder, family: str, pooling: str
 ) -> None:
-    from compress.recipe.stages import Finetune
-    from compress.stages import finetune
-
     stage = Finetune(
         id="t", type="finetune", encoder=str(tiny_encoder(family)), pooling=pooling, max_tokens=32, epochs=0.05
     )
@@ -226,10 +233,11 @@ def test_the_terms_are_those_of_the_two_models_states(workshop: Any, teacher: An
         theirs = load_classifier(teacher.path).encoder(**inputs, output_hidden_states=True).hidden_states
         mask = inputs["attention_mask"]
         errors = [
-            hidden_error(project(mine[here + 1]), theirs[there + 1], mask).mean()
+            hidden_error(project(mine[here + 1]), theirs[there + 1], mask)
             for (here, there), project in zip(pairs, module.projections, strict=True)
         ]
-        expected = 3.0 * torch.stack(errors).mean() + 0.5 * cosine_distance(mine[-1], theirs[-1], mask).mean()
+        expected = 3.0 * torch.stack(errors).mean(dim=0) + 0.5 * cosine_distance(mine[-1], theirs[-1], mask)
+        assert expected.shape == (4,)
         torch.testing.assert_close(found.term, expected)
         torch.testing.assert_close(found.logits, module.student(**inputs))
         projected = module.vector_projection(pool(mine[-1], mask, "mean_max"))
@@ -239,7 +247,7 @@ def test_the_terms_are_those_of_the_two_models_states(workshop: Any, teacher: An
 def test_a_copy_of_the_teacher_is_hinted_at_nothing(workshop: Any, teacher: Any) -> None:
     module = HintedStudent(load_classifier(teacher.path), load_classifier(teacher.path), Hints(cosine=1.0), 6)
     found = module(**batch(teacher, workshop.splits.train.texts[:4]))
-    assert found.term.item() == pytest.approx(0, abs=1e-6)
+    assert found.term.tolist() == pytest.approx([0] * 4, abs=1e-6)
     assert found.vectors is None
 
 
@@ -247,7 +255,7 @@ def test_the_teacher_is_frozen_and_is_no_part_of_what_is_saved(workshop: Any, te
     module = hinted(teacher, Hints(hidden=HiddenStates(), pooled=1.0), ((1, 1),), 64)
     module.train()
     found = module(**batch(teacher, workshop.splits.train.texts[:4]))
-    (found.term + found.vectors.sum()).backward()
+    (found.term.sum() + found.vectors.sum()).backward()
     source = module._teacher[0]
     assert not source.training
     assert all(value.grad is None for value in source.parameters())
@@ -265,7 +273,7 @@ def test_hints_are_added_to_the_loss_by_weight() -> None:
     vectors, theirs = (torch.randn(3, 4, generator=random) for _ in range(2))
     given = {"targets": torch.zeros(3, 2), "labelled": torch.ones(3), "teacher": torch.ones(3, 2)}
     plain = distilling_loss(task, 0.5, 1.0)(logits, given)
-    given |= {"term": torch.tensor(0.25), "vectors": vectors, "teacher_vectors": theirs}
+    given |= {"term": torch.tensor([0.5, 0.25, 0.0]), "vectors": vectors, "teacher_vectors": theirs}
     found = distilling_loss(task, 0.5, 1.0, hints=Hints(cosine=1.0, pooled=2.0))(logits, given)
     torch.testing.assert_close(found, plain + 0.25 + 2 * squared_error(vectors, theirs).mean())
     mse = distilling_loss(task, 1.0, 1.0, "mse")(logits, given)
@@ -323,10 +331,55 @@ def test_pooled_hints_work_across_tokenizers_and_vectors_are_kept(
     workshop.make(distill.run, config(hints={"pooled": 0.5}), teacher=teacher)
 
 
+def test_a_student_reads_as_its_first_teacher_that_counts_pieces(
+    workshop: Any, teacher: Any, baseline: Any, tmp_path: Path
+) -> None:
+    """TF-IDF has no limit, and a bag's is one of words."""
+    bag = workshop.make(finetune.run, small_bag())
+    long_text = LongText(how="head_tail")
+    reader = dataclasses.replace(teacher, manifest=teacher.manifest.model_copy(update={"long_text": long_text}))
+    given = workshop.inputs(teacher=[(baseline, 0.4), (bag, 0.3), (reader, 0.3)])
+    built = build_student(config().student, given, tmp_path)
+    assert (built.tokenizer.max_tokens, built.tokenizer.long_text) == (teacher.manifest.max_tokens, long_text)
+
+
 def test_windows_of_a_text_have_one_vector_and_one_answer(workshop: Any, teacher: Any) -> None:
     student = SHAPE | {"max_tokens": 8, "long_text": "windows"}
     made = workshop.make(distill.run, config(student, hints={"pooled": 0.5}, epochs=0.2), teacher=teacher)
     assert made.manifest.long_text.how == "windows"
+
+
+def test_hints_weigh_texts_and_not_their_windows(workshop: Any) -> None:
+    """Three texts of 3, 1 and 2 windows: their terms are the means over each one's own."""
+    tokens = [TokenIds(np.array([number], np.int32), np.zeros(1, np.int32)) for number in (1, 2, 6, 4, 5, 7)]
+    targets = np.zeros((3, 2), np.float32)
+    examples = Examples(Pieces(tokens, np.array([3, 1, 2])), targets, np.ones(3, np.float32))
+    seen: list[float] = []
+
+    class Student(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = torch.nn.Linear(1, 2)
+
+        def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Hinted:
+            numbers = input_ids.float()
+            return Hinted(self.head(numbers), numbers[:, 0], None)
+
+    class Reader:
+        long_text = LongText(how="windows", window_pooling="max")
+
+        def pad(self, pieces: Sequence[TokenIds]) -> dict[str, np.ndarray]:
+            ids = np.stack([piece.ids for piece in pieces]).astype(np.int64)
+            return {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+
+    def loss(logits: Tensor, given: dict[str, Tensor]) -> Tensor:
+        assert logits.shape == (3, 2)
+        seen.extend(given["term"].tolist())
+        return logits.sum() * 0
+
+    stage = Training(id="s", epochs=1, batch_size=3, precision="fp32")
+    train(Student(), examples, Reader(), stage, loss, workshop.context())
+    assert sorted(seen) == [3, 4, 6]
 
 
 def test_resumed_with_hints_it_ends_as_it_would_have(
@@ -359,6 +412,13 @@ def test_resumed_with_hints_it_ends_as_it_would_have(
 
 
 # ---------------------------------------------------------------------------------------------------- bad hints
+
+
+@pytest.mark.parametrize("hints", [{"pooled": 1.0}, {"cosine": 1.0}])
+def test_a_bag_has_no_states_to_hint_at(workshop: Any, tiny_encoder: Encoder, hints: dict[str, Any]) -> None:
+    bag = workshop.make(finetune.run, small_bag())
+    message = refused(workshop, bag, {"encoder": str(tiny_encoder("bert")), "max_tokens": 32}, hints)
+    assert message == "stages.s.hints: bag (EmbeddingBag) has no states; name a transformer first."
 
 
 def refused(workshop: Any, teacher: Any, student: Any, hints: dict[str, Any]) -> str:

@@ -19,9 +19,10 @@ from compress.judge import Judged, evaluate_artifacts
 from compress.measure import Measured, latency, quality
 from compress.measure.rounds import Setting, Times, _against_parents
 from compress.recipe.recipe import Evaluate
+from compress.recipe.stages import Distill, Finetune
 from eval.contract import Interval, LabelledTexts
 from eval.latency.rounds import LatencySamples
-from eval.report.gains import stage_gains
+from eval.report.gains import _settings, stage_gains
 from eval.report.report import load_report
 
 SMALL = Evaluate(rounds=5, max_seconds=1, resamples=100, batch_sizes=(2, 1), threads=(1,))
@@ -137,6 +138,17 @@ def test_speed_against_the_parent_is_paired_by_round() -> None:
     samples = LatencySamples(("student", "pruned", "tfidf"), ("a", "b", "c"), "cpu", 1, 1, seconds)
     found = _against_parents(samples, {"pruned": "student", "gone": "student", "tfidf": "gone"})
     assert found == {"pruned": Interval(2, 2, 2)}
+
+
+def test_what_a_stage_cut_is_told_and_not_how_it_was_trained() -> None:
+    shape = {"layers": 1, "width": 8, "heads": 1}
+    everything = {"hints": {"pooled": 1.0}, "augment": {}, "label_loss": "focal", "distillation": "mse", "seed": 3}
+    given = {"id": "s", "type": "distill", "teacher": "t", "student": shape, "batch_tokens": 64, **everything}
+    stage = Distill.model_validate(given).model_dump(mode="json", by_alias=True)
+    assert {setting.partition(".")[0] for setting in _settings(stage)} == {"student"}
+    made = {"id": "t", "type": "finetune", "encoder": "e", "pos_weight": "sqrt", "seed": 3}
+    asked = set(_settings(Finetune.model_validate(made).model_dump(mode="json", by_alias=True)))
+    assert asked == {"encoder: e", "pooling: own", "max_tokens: 256"}
 
 
 def test_every_stage_of_a_run_is_held_against_the_one_it_began_with(tiny_run: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 from compress.artifact import Manifest, library_versions, open_artifact, seal, writing
 from compress.errors import ArtifactError, EncoderError
 from compress.inputs import DataFacts
-from compress.plan import Plan, artifact_path, cached_artifact, encoder_reference, make_plan, max_tokens_of
+from compress.plan import Plan, artifact_path, cache_key, cached_artifact, encoder_reference, make_plan
 from compress.recipe.load import load_recipe
+from compress.recipe.max_tokens import max_tokens_of
 from compress.recipe.recipe import Recipe
 
 RECIPE = """\
@@ -200,7 +201,7 @@ def test_max_tokens_come_down_from_the_teacher(tmp_path: Path, encoder: Path) ->
     changed = recipe(tmp_path, "stages.teacher.max_tokens=48", "stages.student.student.max_tokens=null")
     tokens: dict[str, int | None] = {}
     for stage in changed.all_stages:
-        tokens[stage.id] = max_tokens_of(stage, tokens)
+        tokens[stage.id] = max_tokens_of(stage, {it.id: it for it in changed.all_stages}, tokens)
     assert tokens == {"tfidf": None} | dict.fromkeys(IDS[1:], 48)
     # each position more is 16 numbers of 4 bytes
     sizes = [
@@ -208,6 +209,40 @@ def test_max_tokens_come_down_from_the_teacher(tmp_path: Path, encoder: Path) ->
         for one in (recipe(tmp_path), changed)
     ]
     assert (sizes[1] or 0) - (sizes[0] or 0) == (48 - 32) * 16 * 4
+
+
+def test_a_student_reads_as_its_first_teacher_that_counts_pieces(tmp_path: Path) -> None:
+    """TF-IDF has no limit, and a bag's, exported or not, is one of words."""
+    text = RECIPE.replace("max_tokens: 32, ", "").replace(
+        "  - {id: student,",
+        "  - {id: bag, type: finetune, encoder: {type: embedding_bag}}\n"
+        "  - {id: bag-onnx, type: export}\n"
+        "  - {id: student,",
+    )
+    text = text.replace("teacher: teacher, student", "teacher: {tfidf: 1, bag: 1, bag-onnx: 1, teacher: 1}, student")
+    (tmp_path / "recipe.yaml").write_text(text.replace("ENCODER", "e/e"), encoding="utf-8")
+    found = load_recipe(tmp_path / "recipe.yaml", ["stages.teacher.max_tokens=48"])
+    stages = {stage.id: stage for stage in found.all_stages}
+    assert max_tokens_of(stages["bag-onnx"], stages) == 512
+    assert max_tokens_of(stages["int8"], stages) == max_tokens_of(stages["student"], stages) == 48
+
+
+def test_stages_that_differ_by_chance_alone_name_their_seeds(tmp_path: Path, encoder: Path) -> None:
+    """A seed that is the recipe's is no change; further trainings count on from the stage's own."""
+
+    def steps(*overrides: str) -> dict[str, tuple[int, str]]:
+        plan = make_plan(recipe(tmp_path, *overrides), tmp_path / "no", FACTS)
+        return {step.stage.id: (step.seed, step.cache_key) for step in plan.steps}
+
+    plain = steps()
+    assert steps("stages.teacher.seed=13") == plain
+    found = steps("stages.teacher.seed=40", "stages.teacher.seeds=2", "stages.student.seed=7")
+    assert {name: seed for name, (seed, _) in found.items()} == dict.fromkeys(IDS, 13) | {
+        "teacher": 40,
+        "teacher.seed41": 41,
+        "student": 7,
+    }
+    assert {name for name in IDS if found[name] != plain[name]} == {"teacher", "student"}
 
 
 def test_forecasts_before_and_sizes_after(tmp_path: Path, out: Path) -> None:
@@ -263,3 +298,59 @@ def test_further_seeds_leave_what_was_trained_as_it_is(tmp_path: Path, out: Path
     finish(out, recipe(tmp_path, "stages.student.seeds=2"))
     assert to_run(make_plan(recipe(tmp_path, "stages.student.seeds=3"), out, FACTS)) == ["student.seed15"]
     assert to_run(make_plan(recipe(tmp_path), out, FACTS)) == []
+
+
+SHAPES = {
+    "linear": {"type": "linear", "max_features": 1000},
+    "hashed": {"type": "embedding_bag"},
+    "pieces": {"type": "embedding_bag", "tokenizer": {"type": "unigram"}},
+    "tiny": {"layers": 1, "width": 16, "heads": 2},
+}
+
+
+def of_a_shape(name: str, labels: int = 2) -> Recipe:
+    """A fine-tuned and a distilled model of one of the shapes."""
+    task = {"type": "multi_label", "text": "t", "labels": [f"label {place}" for place in range(labels)]}
+    stages = [
+        {"id": "teacher", "type": "finetune", "encoder": SHAPES[name]},
+        {"id": "student", "type": "distill", "teacher": "teacher", "student": SHAPES[name]},
+    ]
+    given = {"version": 1, "name": "n", "task": task, "data": {"builtin": "comments"}, "stages": stages}
+    return Recipe.model_validate(given)
+
+
+def keys(recipe: Recipe, facts: DataFacts = FACTS) -> list[str]:
+    return [cache_key(stage, recipe, facts, 13) for stage in recipe.all_stages if stage.type != "tfidf"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "libraries"), [("linear", {"numpy", "scipy"}), ("pieces", {"numpy"}), ("hashed", set()), ("tiny", set())]
+)
+def test_the_libraries_that_fit_a_shape_are_in_its_key(
+    monkeypatch: pytest.MonkeyPatch, shape: str, libraries: set[str]
+) -> None:
+    before = keys(of_a_shape(shape))
+    for name in ("numpy", "scipy"):
+
+        def other(names: tuple[str, ...], changed: str = name) -> dict[str, str]:
+            return library_versions(names) | ({changed: "0.0.1"} if changed in names else {})
+
+        with monkeypatch.context() as patch:
+            patch.setattr("compress.plan.library_versions", other)
+            differ = [one != two for one, two in zip(before, keys(of_a_shape(shape)), strict=True)]
+        assert differ == [name in libraries] * 2
+
+
+@pytest.mark.parametrize(("shape", "reads"), [("linear", False), ("hashed", False), ("pieces", True), ("tiny", True)])
+def test_only_a_vocabulary_is_learnt_from_unlabeled_without_a_teacher(shape: str, reads: bool) -> None:
+    facts = DataFacts(FACTS.digests | {"unlabeled": "changed"}, 1000, ())
+    before, after = keys(of_a_shape(shape)), keys(of_a_shape(shape), facts)
+    assert [one != two for one, two in zip(before, after, strict=True)] == [reads, True]
+
+
+@pytest.mark.parametrize("labels", [2, 6])
+def test_a_linear_model_is_as_large_as_its_labels_are_many(tmp_path: Path, labels: int) -> None:
+    """A feature has a weight for each label, one number more and a word of some 12 letters."""
+    steps = make_plan(of_a_shape("linear", labels), tmp_path, FACTS).steps
+    found = {step.stage.id: step.forecast_bytes for step in steps}
+    assert found["teacher"] == found["student"] == 1000 * (4 * (labels + 1) + 12)

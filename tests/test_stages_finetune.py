@@ -150,6 +150,17 @@ def test_a_training_that_diverged_is_not_kept(
     assert list((workshop.folder / "artifacts").iterdir()) == []
 
 
+def test_a_linear_fit_that_failed_is_told_no_learning_rate(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from compress.errors import TrainingError
+    from compress.train import finish
+
+    monkeypatch.setattr(finish, "model_logits", lambda *arguments: np.full((80, 6), np.inf, np.float32))
+    stage = Finetune.model_validate({"id": "t", "type": "finetune", "encoder": {"type": "linear"}})
+    with pytest.raises(TrainingError, match=r"^stages\.t: the linear fit failed: .* 80 of 80 .*") as caught:
+        workshop.make(finetune.run, stage)
+    assert "learning_rate" not in str(caught.value)
+
+
 def test_an_own_head_for_other_labels_is_made_anew(
     workshop: Any, tiny_encoder: Encoder, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

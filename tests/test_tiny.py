@@ -294,6 +294,40 @@ def test_vectors_that_do_not_fit_are_clear_errors(tmp_path: Path) -> None:
         vectors_width(tmp_path / "letters.txt")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("latin.txt", "élan 1 2\n".encode("latin-1"), "no text in UTF-8"),
+        ("not.txt.gz", b"the 1 2\n", "no gzipped text in UTF-8"),
+        ("short.txt.gz", gzip.compress(b"the 1 2\n" * 99)[:-20], "no gzipped text in UTF-8"),
+    ],
+)
+def test_files_that_hold_no_vectors_are_clear_errors(name: str, content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(EncoderError, match=rf"embeddings.vectors: .*{name} is {said}.*a word and its numbers"):
+        read_vectors(tmp_path / name, {"the": 1})
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.zeros(4, np.float32), "holds float32 in 1 dimensions; it should hold numbers in two"),
+        (np.array([["a"]] * 4), "holds <U1 in 2 dimensions; it should hold numbers"),
+        (np.zeros((3, 2), np.float32), "has 3 rows and .* 4 words"),
+        (b"no array", "is no array that NumPy reads"),
+        (b"", "is no array that NumPy reads"),
+    ],
+)
+def test_arrays_that_hold_no_vectors_are_clear_errors(array: Any, said: str, tmp_path: Path) -> None:
+    _written(tmp_path, "folder")
+    if isinstance(array, bytes):
+        (tmp_path / "array.npy").write_bytes(array)
+    else:
+        np.save(tmp_path / "array.npy", array)
+    with pytest.raises(EncoderError, match=f"embeddings.vectors: .*array.npy {said}"):
+        read_vectors(tmp_path, {"the": 1})
+
+
 def test_a_student_begins_with_word_vectors(workshop: Any, teacher: Any, tmp_path: Path) -> None:
     (tmp_path / "vectors.txt").write_text("the 1 -1 0.5 0\npage 0 2 -1 0.25\n")
     student = {"layers": 1, "width": 16, "heads": 2, "embedding_rank": 4, "max_tokens": 32}
@@ -342,6 +376,20 @@ def test_layers_come_in_the_order_they_are_named(tiny_encoder: Callable[[str], P
         torch.testing.assert_close(
             layers[1][ours].output.dense.weight, layers[0][theirs].output.dense.weight, atol=0, rtol=0
         )
+
+
+def test_layers_of_a_model_whose_embeddings_are_of_low_rank(tmp_path: Path) -> None:
+    """It has ALBERT's form, and weights of its own for each layer."""
+    torch.manual_seed(13)
+    whole = build_tiny(TASK, shape(embedding_rank=4, layers=3), 200, 24).eval()
+    last = take_layers(whole, (0, 2))
+    assert last.config.num_hidden_groups == 2
+    theirs, ours = ({k: v for k, v in model.state_dict().items() if "layer_groups" in k} for model in (whole, last))
+    for name, value in ours.items():
+        torch.testing.assert_close(value, theirs[name.replace("layer_groups.1.", "layer_groups.2.")], atol=0, rtol=0)
+    np.testing.assert_array_equal(logits(take_layers(whole, (0, 1, 2))), logits(whole))
+    save_classifier(last, tmp_path)
+    np.testing.assert_array_equal(logits(load_classifier(tmp_path)), logits(last))
 
 
 def test_a_layer_that_is_not_there_and_layers_that_are_shared_are_errors(tiny_encoder: Callable[[str], Path]) -> None:

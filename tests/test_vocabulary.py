@@ -21,7 +21,7 @@ from compress.vocabulary.learn import train_vocabulary
 from compress.vocabulary.rules import normalizer
 from compress.vocabulary.trim import check_pieces, teachers_tokenizer
 from compress.vocabulary.unigram import unigram_pieces
-from compress.vocabulary.words import check_alphabet
+from compress.vocabulary.words import check_alphabet, letters_kept, size_keeping
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 KINDS = {
@@ -169,6 +169,30 @@ def test_a_size_below_the_alphabet_of_the_texts_is_an_error(kind: str) -> None:
         check_alphabet(KINDS[kind], chinese)
     check_alphabet(KINDS[kind].model_copy(update={"size": 4000}), chinese)
     check_alphabet(KINDS["bpe"], chinese)
+
+
+def test_a_unigram_vocabulary_is_no_more_than_half_characters(tmp_path: Path) -> None:
+    """120 letters would fit into 200 pieces, and the trainer would leave 24 of them out."""
+    texts = ["".join(chr(0x4E00 + (7 * row + column) % 120) for column in range(30)) for row in range(200)]
+    for size in (200, 246):
+        with pytest.raises(EncoderError, match=rf"{size} is smaller than the alphabet: the 120 .* need 247 pieces"):
+            check_alphabet(Unigram(type="unigram", size=size), texts)
+    wanted = Unigram(type="unigram", size=247)
+    check_alphabet(wanted, texts)
+    assert not any(1 in row for row in ids(train_vocabulary(wanted, texts, tmp_path, 64), *texts))
+
+
+@given(letters=st.integers(1, 3000), size=st.integers(1, 5000))
+def test_as_many_characters_are_kept_as_there_are_pieces_for(letters: int, size: int) -> None:
+    assert (letters_kept(size) >= min(letters, letters_kept(10**6))) == (size >= size_keeping(letters))
+
+
+def test_an_alphabet_beyond_the_most_that_any_vocabulary_takes_in_passes() -> None:
+    texts = ["".join(chr(0x4E00 + (17 * row + column) % 1500) for column in range(30)) for row in range(400)]
+    check_alphabet(Unigram(type="unigram", size=2005), texts)
+    with pytest.raises(EncoderError, match="need 2,005 pieces"):
+        check_alphabet(Unigram(type="unigram", size=2004), texts)
+    check_alphabet(WordPiece(type="wordpiece", size=4000), texts)
 
 
 def test_rare_characters_take_no_room() -> None:

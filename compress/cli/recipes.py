@@ -64,7 +64,7 @@ def check(recipe: Recipe, set_: Sets = None) -> None:
     how_many, again = len(loaded.all_stages), len(loaded.repeats)
     more = f", and {again} further training{'s' * (again > 1)} with other seeds" if again else ""
     console.print(f"{recipe} is right: {how_many} stage{'s' * (how_many > 1)} ({stages}){more}.", soft_wrap=True)
-    console.print("Its files and models were not opened: `compress data` and `compress run` do that first of all.")
+    console.print("Its data and models were not opened: `compress data` and `compress run` do that first of all.")
 
 
 @app.command(epilog="Example: compress plan quickstart")

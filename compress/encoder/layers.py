@@ -21,6 +21,8 @@ def take_layers(model: Classifier, layers: Sequence[int]) -> Classifier:
     config = deepcopy(model.config)
     stack = _stack(model, config.num_hidden_layers)
     config.num_hidden_layers = len(layers)
+    if hasattr(config, "num_hidden_groups"):  # ALBERT's name for sets of weights, here one for each layer
+        config.num_hidden_groups = len(layers)
     if isinstance(getattr(config, "layer_types", None), list):
         config.layer_types = [config.layer_types[layer] for layer in layers]
     taken = empty_classifier(config)

@@ -17,10 +17,11 @@ from compress.data.lengths import LEARNED_FROM, Counted, Lengths, TokenLengths, 
 from compress.data.overview import texts_by_split
 from compress.data.types import Splits
 from compress.errors import ArtifactError, EncoderError
-from compress.plan import encoder_reference, max_tokens_of
+from compress.plan import encoder_reference
 from compress.pretrained import local_folder
 from compress.recipe.data import Task
 from compress.recipe.long_text import TRUNCATE
+from compress.recipe.max_tokens import max_tokens_of
 from compress.recipe.recipe import Recipe
 from compress.recipe.stages import Distill, Finetune, Load, Stage
 from compress.recipe.students import (
@@ -64,8 +65,9 @@ def token_lengths(recipe: Recipe, splits: Splits, progress: Progress) -> tuple[T
     limits: dict[str, int | None] = {}
     readers: dict[_Source, list[str]] = {}
     sources: dict[str, _Source | None] = {}
+    stages = {stage.id: stage for stage in recipe.all_stages}
     for stage in recipe.all_stages:
-        limits[stage.id] = _limit(stage, limits, recipe.task)
+        limits[stage.id] = _limit(stage, stages, limits, recipe.task)
         source = sources[stage.id] = _source(stage, sources)
         if source is not None:
             readers.setdefault(source, []).append(stage.id)
@@ -91,9 +93,9 @@ def _source(stage: Stage, known: Mapping[str, _Source | None]) -> _Source | None
             return _Hosted(reference.name, reference.revision) if reference else None
 
 
-def _limit(stage: Stage, known: dict[str, int | None], task: Task) -> int | None:
+def _limit(stage: Stage, stages: Mapping[str, Stage], known: dict[str, int | None], task: Task) -> int | None:
     """The stage's max_tokens; of a model that is loaded its own, if it is on this disk."""
-    limit = max_tokens_of(stage, known)
+    limit = max_tokens_of(stage, stages, known)
     if limit is not None or not isinstance(stage, Load):
         return limit
     from compress.stages.load import check_load

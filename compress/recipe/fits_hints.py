@@ -3,8 +3,10 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from compress.recipe.follows import in_words, result_kind
 from compress.recipe.learning import Hints
-from compress.recipe.stages import Distill, Finetune, Prune, Stage, Tfidf
+from compress.recipe.max_tokens import NOTHING, max_tokens_of
+from compress.recipe.stages import Distill, Finetune, Prune, Stage
 from compress.recipe.students import FromTeacher, PretrainedStudent, Student, TeachersPieces, TinyEncoder
 
 Report = Callable[[int, str, str], None]
@@ -29,18 +31,30 @@ def check_hints(
     for index, stage in enumerate(parsed):
         if not isinstance(stage, Distill) or stage.hints is None:
             continue
-        first = stage.teacher_ids[0]
-        if first in baselines or isinstance(known.get(first), Tfidf):
-            report(
-                index, "hints", f"look into the first teacher, and {first} (TF-IDF) has no states; name another first"
-            )
-        problem = _tokens_apart(stage.hints, stage.student) or misfit(stage, known, lambda named: Size())
+        problem = (
+            _without_states(stage.teacher_ids[0], known, baselines)
+            or _tokens_apart(stage.hints, stage.student)
+            or misfit(stage, known, lambda named: Size())
+        )
         if problem is not None:
             report(index, "hints", problem)
 
 
-def misfit(stage: Distill, known: Mapping[str, Stage], look: Look) -> str | None:
-    """Why the stage's hints do not fit its student and first teacher, as far as their sizes can be known."""
+def _without_states(first: str, known: Mapping[str, Stage], baselines: Collection[str]) -> str | None:
+    """Why a stage can give no hints, where it is no transformer as it was trained."""
+    kind = "tfidf" if first in baselines else result_kind(known[first]) if first in known else "torch"
+    if kind == "torch":
+        return None
+    return f"look into the first teacher, and {first} is {in_words(kind)}, without states; name a transformer first"
+
+
+def misfit(
+    stage: Distill, known: Mapping[str, Stage], look: Look, tokens: Mapping[str, int | None] = NOTHING
+) -> str | None:
+    """Why the stage's hints do not fit its student and first teacher, as far as their sizes can be known.
+
+    tokens: where the stages before it cut texts, by id, where more is known of it than the recipe says.
+    """
     hints = stage.hints
     taught_by = known.get(stage.teacher_ids[0])
     if hints is None or taught_by is None:
@@ -54,7 +68,21 @@ def misfit(stage: Distill, known: Mapping[str, Stage], look: Look) -> str | None
             f"cosine compares states of one width; the student's is {student.width}, the teacher's {teacher.width}. "
             "Use hidden, which projects them"
         )
-    return None
+    return _reads_more(stage, hints, known, tokens)
+
+
+def _reads_more(
+    stage: Distill, hints: Hints, known: Mapping[str, Stage], tokens: Mapping[str, int | None]
+) -> str | None:
+    """Why the teacher could not read the student's own batches, which token states are compared on."""
+    first, asked = stage.teacher_ids[0], stage.student.max_tokens
+    limit = tokens[first] if first in tokens else max_tokens_of(known[first], known, tokens)
+    if not hints.of_tokens or asked is None or limit is None or asked <= limit:
+        return None
+    return (
+        f"hidden and cosine have the teacher read the student's batches, of {asked} tokens, and {first} reads {limit}; "
+        f"set student.max_tokens to at most {limit}"
+    )
 
 
 def size_of(stage: Stage, known: Mapping[str, Stage], look: Look) -> Size:

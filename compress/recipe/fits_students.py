@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from compress.recipe.fits_hints import Size, size_of
 from compress.recipe.follows import result_kind
-from compress.recipe.stages import Distill, Finetune, Prune, Stage
+from compress.recipe.max_tokens import max_tokens_of
+from compress.recipe.stages import Distill, Prune, Stage, shape_of
 from compress.recipe.students import FromTeacher, PretrainedStudent, TinyEncoder
 
 Report = Callable[[int, str, str], None]
@@ -28,14 +29,17 @@ def check_students(
                 problem = _misfit(init, known)
                 if problem is not None:
                     report(index, "student.init.layers", problem)
+                too_long = _too_long(stage, init, known)
+                if too_long is not None:
+                    report(index, "student.max_tokens", too_long)
 
 
 def _misfit(init: FromTeacher, known: Mapping[str, Stage]) -> str | None:
     begun = known.get(init.from_)
     if begun is None:
         return None
-    shape = _shape(begun, known)
-    if shape is not None and shape.share_layers:
+    shape = shape_of(_origin(begun, known))
+    if isinstance(shape, TinyEncoder) and shape.share_layers:
         return f"the layers of {init.from_} share their weights, so that there is none to choose"
     count = size_of(begun, known, lambda _: Size()).layers
     missing = [layer for layer in init.layers if count is not None and layer >= count]
@@ -44,12 +48,23 @@ def _misfit(init: FromTeacher, known: Mapping[str, Stage]) -> str | None:
     return f"there is no layer {missing[0]}: {init.from_} has {count}, numbered 0 to {count - 1}"
 
 
-def _shape(stage: Stage, known: Mapping[str, Stage]) -> TinyEncoder | None:
-    """The shape from scratch that a stage trains, or prunes."""
+def _too_long(stage: Distill, init: FromTeacher, known: Mapping[str, Stage]) -> str | None:
+    """Where the shape that the layers are of is the recipe's: its positions are as many as its max_tokens."""
+    begun = known.get(init.from_)
+    if begun is None or not isinstance(shape_of(_origin(begun, known)), TinyEncoder):
+        return None
+    tokens, positions = max_tokens_of(stage, known), max_tokens_of(_origin(begun, known), known)
+    if tokens is None or positions is None or tokens <= positions:
+        return None
+    return (
+        f"{tokens} is above the {positions} positions of {init.from_}, whose layers it takes; write at most {positions}"
+    )
+
+
+def _origin(stage: Stage, known: Mapping[str, Stage]) -> Stage:
+    """The stage whose shape a model has: where it prunes or begins as layers, the one that it begins with."""
     match stage:
-        case Finetune(encoder=TinyEncoder() as shape) | Distill(student=TinyEncoder() as shape):
-            return shape
-        case Prune(from_=str() as name) if name in known:
-            return _shape(known[name], known)
+        case Prune(from_=str() as name) | Distill(student=PretrainedStudent(init=FromTeacher(from_=name))):
+            return _origin(known[name], known) if name in known else stage
         case _:
-            return None
+            return stage

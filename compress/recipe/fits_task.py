@@ -24,6 +24,9 @@ def _check_regression(index: int, stage: Stage | None, report: Report) -> None:
         report(index, "pos_weight", "weighs a label's positives, and a regression has none; remove it")
     if isinstance(stage, Finetune | Distill) and stage.label_loss != "cross_entropy":
         report(index, "label_loss", "is a classifier's; a regression learns by squared errors alone, so remove it")
+    if isinstance(stage, Distill) and stage.distillation == "mse":
+        text = "a regression learns its teachers' values by squared errors whatever is said here, so remove it"
+        report(index, "distillation", text)
     if isinstance(stage, Distill | Prune) and stage.temperature != 1:
         text = "softens a classifier's answers; a regression's values are learnt as they are, so remove it"
         report(index, "temperature", text)

@@ -47,6 +47,11 @@ def result_kind(stage: Stage) -> Kind:
             return "tfidf"
 
 
+def in_words(kind: Kind) -> str:
+    """What such a result is called."""
+    return _IN_WORDS[kind]
+
+
 def needed_kinds(stage: Follows) -> tuple[Kind, ...]:
     """What a stage can start from."""
     match stage:
@@ -91,6 +96,17 @@ def check_stages(
         kinds[name] = result_kind(known) if known is not None else None
         previous = name
     return filled
+
+
+def by_id(stages: Sequence[Stage]) -> dict[str, Stage]:
+    """Stages by id, without those that name themselves or a later one: from each of these the way back ends."""
+    ids = {stage.id for stage in stages}
+    found: dict[str, Stage] = {}
+    for stage in stages:
+        named = {name for names in _named(stage).values() for name in names}
+        if not (named & ids) - found.keys():
+            found.setdefault(stage.id, stage)
+    return found
 
 
 def _as_written(written: dict[str, Any]) -> Stage | None:

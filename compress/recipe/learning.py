@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from compress.recipe.model import Section
+from compress.recipe.model import Section, one_of
 from compress.recipe.students import StageId
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -36,6 +36,20 @@ class Asymmetric(Section):
     clip: Annotated[float, Field(ge=0, lt=1)] = 0.05
 
 
+_FOCUSED = ("focal", "asymmetric")
+
+
+def _is_loss(value: object) -> bool:
+    if isinstance(value, dict):
+        return value.get("type") in _FOCUSED
+    return isinstance(value, Focal | Asymmetric) or value in ("cross_entropy", *_FOCUSED)
+
+
+def _spelt_out(value: Any) -> Any:
+    """A bare word for a loss with its numbers at their defaults."""
+    return {"type": value} if isinstance(value, str) and value in _FOCUSED else value
+
+
 def _loss_kind(value: Any) -> str:
     if isinstance(value, dict):
         return str(value.get("type"))
@@ -47,6 +61,8 @@ LabelLoss = Annotated[
     | Annotated[Focal, Tag("focal")]
     | Annotated[Asymmetric, Tag("asymmetric")],
     Discriminator(_loss_kind),
+    BeforeValidator(_spelt_out),
+    one_of("cross_entropy, focal or asymmetric, or {type: focal, gamma: N} or {type: asymmetric, ...}", _is_loss),
 ]
 
 

@@ -18,7 +18,7 @@ from compress.recipe.fits_goals import check_goals, goal_places
 from compress.recipe.fits_hints import check_hints
 from compress.recipe.fits_students import check_students
 from compress.recipe.fits_task import check_task
-from compress.recipe.follows import check_stages
+from compress.recipe.follows import by_id, check_stages
 from compress.recipe.goals import UNKNOWN_METRIC
 from compress.recipe.overrides import apply_override
 from compress.recipe.recipe import Recipe, Written
@@ -133,9 +133,9 @@ def _validate(data: dict[str, Any], document: Document, problems: list[str]) -> 
     filled = check_stages(items, parsed, baselines, report)
     task = data.get("task")
     check_task(parsed, task.get("type") if isinstance(task, dict) else None, report)
-    by_id = {stage.id: stage for stage in filled}
-    check_hints(parsed, by_id, baselines, report)
-    check_students(parsed, by_id, baselines, report)
+    known = by_id(filled)
+    check_hints(parsed, known, baselines, report)
+    check_students(parsed, known, baselines, report)
     check_goals(data, parsed, lambda place, text: problems.append(_say(document, place, text, data)))
     return None if recipe is None or problems else recipe.model_copy(update={"stages": tuple(filled)})
 

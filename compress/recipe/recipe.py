@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from compress.recipe.data import Data, Name, Task
 from compress.recipe.goals import Goals, by_candidate
 from compress.recipe.model import Section, distinct, one_of, plain_name
-from compress.recipe.stages import Distill, Follows, Prune, Stage, Tfidf, Training
+from compress.recipe.stages import Distill, Follows, Prune, Seed, Stage, Tfidf, Training
 from compress.recipe.students import Positive, PretrainedStudent
 from compress.recipe.thresholds import Thresholds
 from eval.goals.goal import TEACHER, Goal
@@ -78,7 +78,7 @@ class Recipe(Section):
 
     version: Literal[1]
     name: Annotated[str, AfterValidator(plain_name("_.-"))]
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 13
+    seed: Seed = 13
     task: Task
     data: Data
     baselines: Annotated[tuple[Baseline, ...], AfterValidator(distinct)] = ()
@@ -118,14 +118,19 @@ class Recipe(Section):
         """Where it stands; of one made in Python nowhere."""
         return self._written
 
+    def seed_of(self, stage: Stage) -> int:
+        """Of a stage's chance: its own where it has one."""
+        own = stage.seed if isinstance(stage, Training) else None
+        return self.seed if own is None else own
+
     @property
     def repeats(self) -> tuple[Repeat, ...]:
         """The trainings that `seeds` asks for beside the stages themselves: the same with the seeds that come next."""
         return tuple(
-            Repeat(stage.model_copy(update={"id": f"{stage.id}.seed{seed}", "seeds": 1}), stage.id, seed)
+            Repeat(stage.model_copy(update={"id": f"{stage.id}.seed{seed}", "seeds": 1, "seed": seed}), stage.id, seed)
             for stage in self.stages
             if isinstance(stage, Training)
-            for seed in range(self.seed + 1, self.seed + stage.seeds)
+            for seed in range(self.seed_of(stage) + 1, self.seed_of(stage) + stage.seeds)
         )
 
     @property

@@ -16,10 +16,13 @@ from compress.recipe.students import (
     MaxTokens,
     Positive,
     Sha256,
+    Shape,
     StageId,
     Student,
     TinyEncoder,
 )
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class StageSection(Section):
@@ -41,8 +44,9 @@ class Training(StageSection):
     without a better validation macro ROC-AUC (of a regression, R²) and keep the best epoch's weights; null trains every
     epoch and keeps the last. batch_size is in texts; batches hold texts of like length and are padded to their longest
     only. batch_tokens: a batch holds about so many tokens instead, padding included, and batch_size does not count.
-    seeds: trains so many times, with the recipe's seed and the ones after it; what follows goes on with the first, and
-    the report says how far they lie apart.
+    seeds: trains so many times, with the stage's seed and the ones after it; what follows goes on with the first, and
+    the report says how far they lie apart. seed: of this stage's chance; null is the recipe's, so that two stages that
+    are to differ by chance alone each name one.
     """
 
     epochs: Annotated[float, Field(gt=0, le=1000)] = 3.0
@@ -54,6 +58,7 @@ class Training(StageSection):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     early_stopping: Positive | None = None
     seeds: Annotated[int, Field(ge=1, le=100)] = 1
+    seed: Seed | None = None
 
 
 class Load(StageSection, ReadsTexts):
@@ -80,6 +85,7 @@ _OF_A_LOOP = (
     "precision",
     "early_stopping",
     "seeds",
+    "seed",
 )
 
 
@@ -102,6 +108,18 @@ class Finetune(Training, FromPretrained, ReadsTexts):
         if not isinstance(self.encoder, str):
             keys = tuple(FromPretrained.model_fields)
             self.refuse_ignored(keys, "of a pretrained encoder; a shape has its own pooling and dropout inside encoder")
+        return self
+
+    @model_validator(mode="after")
+    def _read_by_the_shape(self) -> Self:
+        reading = ("long_text", "window_pooling")
+        match self.encoder:
+            case EmbeddingBagShape() | LinearShape():
+                why = f"of a transformer; {self.encoder.type} has a max_tokens of its own inside encoder"
+                self.refuse_ignored(("max_tokens", *reading), why)
+            case TinyEncoder() as shape:
+                own = (*(("max_tokens",) if shape.max_tokens else ()), *(reading if shape.long_text else ()))
+                self.refuse_ignored(own, "of a shape that does not say so itself; remove it here or inside encoder")
         return self
 
     @model_validator(mode="after")
@@ -221,19 +239,38 @@ class Export(Follows):
 
 
 class Quantize(Follows):
-    """Fewer bits: fp16 (weights and arithmetic), or int8_dynamic (MatMul per channel, embeddings included)."""
+    """Fewer bits: fp16 (weights and arithmetic), or int8_dynamic (MatMul per channel, embeddings included).
+
+    Of a graph that takes texts (onnx_text) both are how tables of weights are stored, int8 with a scale for each
+    column; what is computed stays fp32.
+    """
 
     type: Literal["quantize"]
     scheme: Literal["fp16", "int8_dynamic"]
 
 
 def _refuse_loop(stage: Training, shape: object) -> None:
-    """A linear model is fitted at once, to the one optimum: nothing there is stepwise or by chance."""
+    """A linear model is fitted to a loss with one optimum, on all rows at once: there are no batches and no chance."""
     if isinstance(shape, LinearShape):
         stage.refuse_ignored(_OF_A_LOOP, "of a training in steps; a linear model is fitted at once, without chance")
 
 
 Stage = Annotated[Load | Finetune | Tfidf | Distill | Prune | Export | Quantize, Discriminator("type")]
+
+
+def shape_of(stage: Stage) -> Shape | None:
+    """The shape that a stage trains from scratch; None where it trains none."""
+    match stage:
+        case Finetune(encoder=trained) | Distill(student=trained):
+            return trained if isinstance(trained, Shape) else None
+        case _:
+            return None
+
+
+def shape_key(stage: Stage) -> str:
+    """The key under which a stage names what it trains."""
+    return "encoder" if isinstance(stage, Finetune) else "student"
+
 
 STAGE_TYPES: dict[str, type[StageSection]] = {
     get_args(cls.model_fields["type"].annotation)[0]: cls for cls in get_args(get_args(Stage)[0])

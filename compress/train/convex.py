@@ -1,4 +1,4 @@
-"""Linear models of sparse features, fitted at once to the one optimum of a convex loss: no steps, no chance."""
+"""Linear models of sparse features, fitted to a convex loss on all rows at once: near its one optimum, no chance."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[Any]
 
+# of L-BFGS at most, whether or not the loss still falls
 _MOST_STEPS = 100
-# how little the loss may still fall, as a share of it
+# how little the loss may still fall: as a share of it, and below a loss of 1 as it is (SciPy's ftol)
 _ENOUGH = 1e-6
 _LEAST_RATE = 1e-4
 
@@ -61,10 +62,11 @@ def loss_of(aims: Sequence[Aim], task_type: str) -> LossOfLogits:
 def fit(
     features: Any, loss: LossOfLogits, penalty: float, start: Linear, steps: int = _MOST_STEPS, enough: float = _ENOUGH
 ) -> Linear:
-    """The weights and bias of least loss + penalty / 2 x the sum of squared weights, by L-BFGS (Liu, Nocedal 1989).
+    """Weights and bias near the least loss + penalty / 2 x the sum of squared weights, by L-BFGS (Liu, Nocedal 1989).
 
-    features: SciPy CSR (N, V). The bias is free of penalty. start: where to begin, which does not change the optimum.
-    enough: the share of the loss below which a step is the last.
+    features: SciPy CSR (N, V). The bias is free of penalty. start: where to begin; how near the one optimum the fit
+    comes depends on it. It ends after `steps`, or where the loss falls by less than `enough` of itself, or of 1 where
+    it is below.
     """
     from scipy.optimize import minimize
 

@@ -13,7 +13,8 @@ from compress.encoder.files import Model, save_classifier
 from compress.errors import EncoderError, TrainingError
 from compress.inputs import Inputs
 from compress.pieces import Reader
-from compress.recipe.stages import StageSection, Training
+from compress.recipe.stages import Distill, Finetune, StageSection, Training, shape_of
+from compress.recipe.students import LinearShape
 from compress.scaling import Scaling
 from compress.train.decision import fit_decision, precision_notes
 from eval.metrics import macro, roc_auc
@@ -79,6 +80,11 @@ def _check_finite(logits: NDArray[np.float32], stage: StageSection) -> None:
     if not bad:
         return
     what = f"the model's answers to {bad} of {len(logits)} validation texts are infinite or undefined"
+    if isinstance(stage, Finetune | Distill) and isinstance(shape_of(stage), LinearShape):
+        raise TrainingError(
+            f"stages.{stage.id}: the linear fit failed: {what}. Nothing was kept; what it was fitted to, values or "
+            "teachers' answers, holds numbers that are not finite or far too large."
+        )
     if isinstance(stage, Training):
         raise TrainingError(
             f"stages.{stage.id}: training diverged: {what}. Nothing was kept; lower learning_rate "

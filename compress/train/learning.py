@@ -69,7 +69,8 @@ def distilling_loss(
 
 
 def _hinted(hints: Hints, batch: dict[str, Tensor]) -> Tensor:
-    """The hints' part of the loss: what the model knew of it, and the distance of pooled vectors."""
+    """The hints' part of the loss: what the model knew of it, and the distance of pooled vectors; means over rows."""
+    term = batch["term"].mean()
     if not hints.pooled:
-        return batch["term"]
-    return batch["term"] + hints.pooled * squared_error(batch["vectors"], batch["teacher_vectors"]).mean()
+        return term
+    return term + hints.pooled * squared_error(batch["vectors"], batch["teacher_vectors"]).mean()

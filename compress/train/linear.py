@@ -31,7 +31,7 @@ _CUT_STEPS = 40
 
 @dataclass(frozen=True)
 class Lesson:
-    """N texts and the aims of their logits, whose weights sum to 1 over the texts.
+    """N texts and the aims of their logits. Each text's weight is its share of all; pos_weight comes on top.
 
     rows: what the texts' weights summed to before. documents: texts in which terms are counted, the first ones; single
     words follow them.
@@ -186,14 +186,14 @@ def _cut(
 
 
 def _penalty(lesson: Lesson, c: float) -> float:
-    """The aims' weights sum to 1 over the texts: so c weighs as scikit-learn's C does."""
+    """The texts' weights, pos_weight aside, sum to 1: so c weighs as scikit-learn's C does."""
     return 1 / (c * lesson.rows)
 
 
 def _chosen(
     features: Any, idf: NDArray[np.float32], tokenizer: NgramTokenizer, lesson: Lesson, inputs: Inputs
 ) -> Linear:
-    """The fit of best score on validation; without rows there, of the middle penalty."""
+    """The fit of best score on validation; where nothing can be scored there, of the first, strongest penalty."""
     task, validation, scaling = inputs.task, inputs.splits().validation, inputs.scaling()
     loss = loss_of(lesson.aims, task.type)
     start = first_guess(features, lesson.aims, task.type)

@@ -19,6 +19,7 @@ from compress import processes
 from compress.batches import LengthBatches
 from compress.context import Context
 from compress.pieces import Pieces, Reader
+from compress.recipe.long_text import WindowPooling
 from compress.recipe.stages import Training
 from compress.train.checkpoints import Best, Checkpoints, StepHook, last_whole
 from compress.train.dropout import quick_dropout
@@ -30,14 +31,14 @@ TRAINING_WINDOWS = 8
 Loss = Callable[[Tensor, dict[str, Tensor]], Tensor]
 """loss(logits (B, L), batch): batch holds targets (B, L), labelled (B,) and, when distilling, teacher (B, L).
 
-With hints also what Hinted adds: term () and, where there are any, vectors and teacher_vectors (B, W).
+With hints also what Hinted adds: term (B,) and, where there are any, vectors and teacher_vectors (B, W).
 """
 
 
 class Hinted(NamedTuple):
     """What a model that is trained by hints gives in place of logits alone, a row for each piece of a text.
 
-    logits: (P, L). term: (), the hints' part of the loss that is known already. vectors: (P, W), or None.
+    logits: (P, L). term: (P,), the hints' part of the loss that is known already. vectors: (P, W), or None.
     """
 
     logits: Tensor
@@ -208,17 +209,23 @@ class _Trainer(Trainer):
         logits = answer.logits if isinstance(answer, Hinted) else answer
         with torch.autocast(logits.device.type, enabled=False):
             if isinstance(answer, Hinted):
-                extra["term"] = answer.term
+                # a mean however logits are pooled: a text of many windows counts as much as one that is read whole
+                extra["term"] = _of_texts(answer.term, counts, "mean")
                 if answer.vectors is not None:
-                    extra["vectors"] = self._of_texts(answer.vectors, counts)
-            loss = self.row_loss(self._of_texts(logits, counts), extra)
+                    extra["vectors"] = self._pooled(answer.vectors, counts)
+            loss = self.row_loss(self._pooled(logits, counts), extra)
             return loss if weight is None else loss * weight
 
-    def _of_texts(self, rows: Tensor, counts: Tensor) -> Tensor:
-        """Rows of pieces (P, C) pooled to those of their texts (B, C), in fp32."""
+    def _pooled(self, rows: Tensor, counts: Tensor) -> Tensor:
+        """Rows of pieces (P, C) to those of their texts (B, C), as the recipe pools windows."""
         if len(rows) == len(counts):
             return rows.float()
-        return torch.segment_reduce(rows.float(), self.tokenizer.long_text.window_pooling, lengths=counts)
+        return _of_texts(rows, counts, self.tokenizer.long_text.window_pooling)
+
+
+def _of_texts(rows: Tensor, counts: Tensor, pooling: WindowPooling) -> Tensor:
+    """Rows of pieces (P, ...) pooled to those of their texts (B, ...), in fp32. counts: pieces a text (B,)."""
+    return rows.float() if len(rows) == len(counts) else torch.segment_reduce(rows.float(), pooling, lengths=counts)
 
 
 class _Show(TrainerCallback):

@@ -9,7 +9,7 @@ from compress.recipe.students import Bpe, TrainedVocabulary, Unigram, WordPiece
 from compress.tokenizer import Tokenizer, bound_pool, open_pieces, save_tokenizer
 from compress.vocabulary.rules import SPECIAL, joiner, normalizer, splitter
 from compress.vocabulary.unigram import unigram_pieces
-from compress.vocabulary.words import by_frequency, count_letters, count_words
+from compress.vocabulary.words import by_frequency, count_letters, count_words, letters_kept
 
 
 def train_vocabulary(
@@ -60,7 +60,7 @@ def wordpiece_vocabulary(rules: Any, texts: Sequence[str], size: int, special: l
     import tokenizers
 
     words = count_words(rules, texts)
-    alphabet = sorted(by_frequency(count_letters(words))[: min(1000, size // 2)])
+    alphabet = sorted(by_frequency(count_letters(words))[: letters_kept(size)])
     inside = {letter for word in words for letter in word[1:]}
     trainer = tokenizers.trainers.WordPieceTrainer(
         vocab_size=size,

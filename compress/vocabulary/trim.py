@@ -18,7 +18,8 @@ from compress.recipe.long_text import TRUNCATE, LongText
 from compress.tokenizer import Tokenizer, open_pieces, save_tokenizer
 from compress.vocabulary.words import by_frequency
 
-_UNCUT = 2**30
+UNCUT = 2**30
+"""A max_tokens that cuts nothing."""
 _TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
@@ -35,7 +36,7 @@ def teachers_tokenizer(
     from transformers import PreTrainedTokenizerFast
 
     stored = json.loads((teacher / "tokenizer.json").read_text(encoding="utf-8"))
-    kept = _kept(stored, open_pieces(teacher, _UNCUT), texts, size)
+    kept = _kept(stored, open_pieces(teacher, UNCUT), texts, size)
     inner = Inner.from_str(json.dumps(_cut(stored, kept)))
     config = json.loads((teacher / "tokenizer_config.json").read_text(encoding="utf-8"))
     special = {name: _content(config[name]) for name in _TOKENS if config.get(name)}
@@ -46,7 +47,7 @@ def teachers_tokenizer(
 def check_pieces(teacher: Path, texts: Sequence[str], size: int) -> None:
     """Raises EncoderError where teachers_tokenizer would, without reading the texts as tokens; nothing is written."""
     stored = json.loads((teacher / "tokenizer.json").read_text(encoding="utf-8"))
-    ids = open_pieces(teacher, _UNCUT).inner.get_vocab(with_added_tokens=True)
+    ids = open_pieces(teacher, UNCUT).inner.get_vocab(with_added_tokens=True)
     if size < len(ids):
         _needed(stored, ids, texts, size)
 

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.vocabulary.words import by_frequency, count_letters
+from compress.vocabulary.words import by_frequency, count_letters, letters_kept
 
 _LONGEST_PIECE, _LONGEST_WORD = 16, 40
 _SEEDS = 8  # so many times the size asked for, as a beginning
@@ -27,7 +27,7 @@ def unigram_pieces(words: Mapping[str, int], size: int) -> list[tuple[str, float
 
     words: how often each stands in the texts. Every frequent character is a piece, whatever else is dropped.
     """
-    letters = by_frequency(count_letters(words))[: min(1000, size // 2)]
+    letters = by_frequency(count_letters(words))[: letters_kept(size)]
     known = set(letters)
     readable = {word: words[word] for word in sorted(words) if len(word) <= _LONGEST_WORD and known.issuperset(word)}
     pieces = _seeds(readable, letters, size)

@@ -1,10 +1,11 @@
 """Word vectors: a text file, plain or gzipped, or a folder with a NumPy array and a Parquet list of its words."""
 
 import gzip
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +20,33 @@ Floats = NDArray[np.float32]
 
 def find_vectors(wanted: WordVectors) -> Path:
     """The file, or the folder, on this disk. Raises EncoderError where it is not there or has another sha256."""
-    name = wanted.vectors
-    found = in_package(name.removeprefix("package:")) if name.startswith("package:") else Path(name).expanduser()
-    if not found.exists():
-        raise EncoderError(
-            f"embeddings.vectors: {name} does not exist. Name a text file of vectors, or package:NAME/PATH."
-        )
+    found = _place(wanted.vectors)
     if wanted.sha256 is not None and vectors_sha256(found) != wanted.sha256:
         raise EncoderError(
             f"embeddings.sha256: {found} has sha256 {vectors_sha256(found)}, the recipe pins {wanted.sha256}. "
             "These are other vectors."
+        )
+    return found
+
+
+def are_here(wanted: WordVectors) -> bool:
+    """Whether there is anything at their place, of whatever contents."""
+    try:
+        _place(wanted.vectors)
+    except EncoderError:
+        return False
+    return True
+
+
+def _place(name: str) -> Path:
+    """Raises EncoderError where nothing is there, or the package is not installed."""
+    try:
+        found = in_package(name.removeprefix("package:")) if name.startswith("package:") else Path(name).expanduser()
+    except EncoderError as error:
+        raise EncoderError(f"embeddings.vectors: {error}") from error
+    if not found.exists():
+        raise EncoderError(
+            f"embeddings.vectors: {name} does not exist. Name a text file of vectors, or package:NAME/PATH."
         )
     return found
 
@@ -45,9 +63,9 @@ def vectors_identity(wanted: WordVectors) -> str:
 
 
 def vectors_width(found: Path) -> int:
-    """Numbers of a vector. Raises EncoderError where the first line is none."""
+    """Numbers of a vector. Raises EncoderError where the first line is none, or an array holds no rows of numbers."""
     if found.is_dir():
-        return int(np.load(_parts(found)[0], mmap_mode="r", allow_pickle=False).shape[1])
+        return int(_array(_parts(found)[0]).shape[1])
     with _lines(found) as lines:
         for number, line in enumerate(lines):
             fields = line.rstrip().split(" ")
@@ -94,12 +112,15 @@ def _from_text(found: Path, words: Mapping[str, int]) -> dict[int, Floats]:
 
 
 def _from_folder(found: Path, words: Mapping[str, int]) -> dict[int, Floats]:
-    import pyarrow.parquet as parquet
-
     array, listed = _parts(found)
-    rows = np.load(array, mmap_mode="r", allow_pickle=False)
+    rows, listed_words = _array(array), _listed(listed)
+    if len(rows) != len(listed_words):
+        raise EncoderError(
+            f"embeddings.vectors: {array} has {len(rows):,} rows and {listed} {len(listed_words):,} words; the array "
+            "holds a row for each word, in their order."
+        )
     vectors: dict[int, Floats] = {}
-    for row, word in enumerate(parquet.read_table(listed).column(0).to_pylist()):
+    for row, word in enumerate(listed_words):
         if word in words:
             vectors.setdefault(words[word], np.asarray(rows[row], np.float32))
     return vectors
@@ -115,12 +136,47 @@ def _parts(folder: Path) -> tuple[Path, Path]:
     return arrays[0], lists[0]
 
 
+def _array(file: Path) -> NDArray[Any]:
+    """The rows, not read into memory. Raises EncoderError where they are not numbers in rows."""
+    try:
+        rows = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise EncoderError(f"embeddings.vectors: {file} is no array that NumPy reads: {error}") from error
+    if rows.ndim != 2 or rows.dtype.kind not in "fiu":
+        raise EncoderError(
+            f"embeddings.vectors: {file} holds {rows.dtype} in {rows.ndim} dimensions; it should hold numbers in two, "
+            "a row for each word."
+        )
+    return np.asarray(rows)
+
+
+def _listed(file: Path) -> list[Any]:
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    try:
+        return list(parquet.read_table(file).column(0).to_pylist())
+    except (pyarrow.ArrowException, IndexError) as error:
+        raise EncoderError(
+            f"embeddings.vectors: {file} is no Parquet file with the words in its first column: {error}"
+        ) from error
+
+
 @contextmanager
 def _lines(found: Path) -> Iterator[IO[str]]:
-    """A file's lines; only a line end ends one, since words may hold other separators."""
-    opener = gzip.open if found.suffix == ".gz" else open
-    with opener(found, "rt", encoding="utf-8", newline="\n") as lines:
-        yield lines
+    """A file's lines; only a line end ends one, since words may hold other separators.
+
+    Raises EncoderError, from within the block too, where what is read is not text in UTF-8, or of .gz not gzipped.
+    """
+    zipped = found.suffix == ".gz"
+    try:
+        with (gzip.open if zipped else open)(found, "rt", encoding="utf-8", newline="\n") as lines:
+            yield lines
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise EncoderError(
+            f"embeddings.vectors: {found} is no {'gzipped ' if zipped else ''}text in UTF-8: {error}. A file of "
+            "vectors has a word and its numbers a line."
+        ) from error
 
 
 def _numbers(found: Path, number: int, fields: list[str]) -> Floats:

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compress.errors import EncoderError
-from compress.recipe.students import SPECIAL_TOKENS, Bpe, TrainedVocabulary, WordPiece
+from compress.recipe.students import SPECIAL_TOKENS, Bpe, TrainedVocabulary, Unigram, WordPiece
 from compress.vocabulary.rules import normalizer
 
 # a character beyond these is so rare that texts lose nothing where it becomes [UNK]
 _COVERED = 0.999
+_MOST_LETTERS = 1000
 
 
 def count_words(rules: Any, texts: Sequence[str]) -> Counter[str]:
@@ -26,11 +27,22 @@ def count_letters(words: Mapping[str, int]) -> Counter[str]:
     return counts
 
 
+def letters_kept(size: int) -> int:
+    """How many characters a vocabulary of so many pieces takes in, the most frequent; others become [UNK]."""
+    return min(_MOST_LETTERS, size // 2)
+
+
+def size_keeping(letters: int) -> int:
+    """The other way about: the fewest pieces with which so many are kept, or as many as ever are."""
+    return 2 * min(letters, _MOST_LETTERS)
+
+
 def check_alphabet(wanted: TrainedVocabulary, texts: Sequence[str]) -> None:
     """Raises EncoderError where `size` leaves no room for the characters that nearly every text is made of.
 
-    A WordPiece vocabulary holds a character twice, as a word's first and inside it. Of bytes there are 256, whatever
-    the texts.
+    A WordPiece vocabulary holds a character twice, as a word's first and inside it; a unigram one keeps half its pieces
+    for words. Alphabets beyond what the largest vocabulary takes in, as of Chinese, lose their rarest characters. Of
+    bytes there are 256, whatever the texts.
     """
     if isinstance(wanted, Bpe):
         return
@@ -39,13 +51,21 @@ def check_alphabet(wanted: TrainedVocabulary, texts: Sequence[str]) -> None:
     for text in texts:
         counts.update("".join(clean(text).split()))
     found = len(_common(counts))
-    least = SPECIAL_TOKENS + found * (2 if isinstance(wanted, WordPiece) else 1)
+    least = _least_size(wanted, found)
     if wanted.size < least:
         raise EncoderError(
             f"tokenizer.size: {wanted.size:,} is smaller than the alphabet: the {found:,} characters that make up "
-            f"{_COVERED:.1%} of train and unlabeled and the special tokens take {least:,} pieces, and pieces of "
-            f"several letters come on top. Write at least {4 * least:,}, or type: bpe, whose alphabet is 256 bytes."
+            f"{_COVERED:.1%} of train and unlabeled and the special tokens need {least:,} pieces, and pieces of "
+            f"several letters come on top. Write at least {2 * least:,}, or type: bpe, whose alphabet is 256 bytes."
         )
+
+
+def _least_size(wanted: WordPiece | Unigram, letters: int) -> int:
+    """The smallest vocabulary whose trainer takes in so many characters, or as many as any takes in."""
+    if isinstance(wanted, WordPiece):
+        return SPECIAL_TOKENS + 2 * letters
+    marked = letters + 1  # and the mark of a word's beginning
+    return SPECIAL_TOKENS + max(marked, size_keeping(marked))
 
 
 def _common(counts: Mapping[str, int]) -> list[str]:

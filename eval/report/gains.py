@@ -12,8 +12,9 @@ from eval.report.pareto import headline_quality
 from eval.report.report import Report
 
 _TRAINING = {
-    "epochs", "learning_rate", "batch_size", "warmup", "weight_decay", "precision", "early_stopping", "temperature",
-    "hardness", "window_pooling", "seeds", "revision", "sha256",
+    "epochs", "learning_rate", "batch_size", "batch_tokens", "warmup", "weight_decay", "precision", "early_stopping",
+    "temperature", "hardness", "distillation", "label_loss", "pos_weight", "hints", "augment", "window_pooling",
+    "seeds", "seed", "revision", "sha256",
 }  # fmt: skip
 _NAMES = {"id", "type", "from", "teacher"}
 

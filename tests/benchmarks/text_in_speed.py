@@ -1,6 +1,6 @@
 """How much faster is a linear model as one ONNX graph of texts than scikit-learn's transform and one matrix product?
 
-    python tests/benchmarks/text_in_speed.py --texts ../shared/data/jigsaw/train.csv
+    python tests/benchmarks/text_in_speed.py --texts DIR/train.csv
     python tests/benchmarks/text_in_speed.py --texts train.csv --artifact runs/ladder/artifacts/linear-text
 
 In each round both answer the same texts, in turns of 50 calls or of 5 batches, who comes first drawn anew, on one

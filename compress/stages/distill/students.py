@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import assert_never
 
+from compress.artifact import Manifest, read_json
+from compress.bag import is_bag
 from compress.inputs import Inputs
 from compress.recipe.long_text import TRUNCATE
 from compress.recipe.students import EmbeddingBagShape, PretrainedStudent, TinyEncoder
@@ -12,11 +14,11 @@ _DEFAULT_TOKENS = 256
 
 
 def build_student(student: PretrainedStudent | TinyEncoder | EmbeddingBagShape, inputs: Inputs, folder: Path) -> Built:
-    """An untrained student. Without max_tokens and long_text of its own it reads as its teacher does."""
+    """An untrained student. Without max_tokens and long_text of its own it reads as its first transformer teacher."""
     if isinstance(student, EmbeddingBagShape):
         return build_bag(student, inputs, folder)
-    taught = inputs.teacher.manifest if inputs.teacher else None
-    max_tokens = student.max_tokens or (taught and taught.max_tokens) or _DEFAULT_TOKENS
+    taught = _read_as(inputs)
+    max_tokens = student.max_tokens or (taught.max_tokens if taught else None) or _DEFAULT_TOKENS
     long_text = student.long_texts(taught.long_text if taught else TRUNCATE)
     match student:
         case TinyEncoder():
@@ -27,3 +29,14 @@ def build_student(student: PretrainedStudent | TinyEncoder | EmbeddingBagShape, 
             return build_on_layers(student, inputs, folder, max_tokens, long_text)
         case _ as unknown:
             assert_never(unknown)
+
+
+def _read_as(inputs: Inputs) -> Manifest | None:
+    """Of the first teacher that counts a text in pieces: TF-IDF has no limit, a bag's is one of words."""
+    artifacts = (teacher.artifact for teacher in inputs.teachers)
+    return next((it.manifest for it in artifacts if it.manifest.max_tokens and not _is_bag(it.path)), None)
+
+
+def _is_bag(folder: Path) -> bool:
+    config = read_json(folder / "config.json")
+    return isinstance(config, dict) and is_bag(config)

@@ -36,10 +36,15 @@ def to_small_tables(source: Path, target: Path, scheme: Literal["fp16", "int8_dy
                 _to_fp16(model.graph, table)
             case _ as unknown:
                 assert_never(unknown)
+    if not whole:
+        raise ParityError(
+            "the graph has no fp32 table of weights whose rows Gather picks, and no scheme makes another smaller. "
+            "Nothing was kept; leave this stage out."
+        )
     if not small:
         raise ParityError(
-            f"the graph has no table of weights that {scheme} applies to. Nothing was kept; a model of one output "
-            "has one column, which scheme: fp16 halves."
+            "every table of the graph has one column, as embeddings of width 1 have, and int8_dynamic leaves these "
+            "alone. Nothing was kept; use scheme: fp16, which halves them."
         )
     onnx.checker.check_model(model)
     onnx.save(model, str(target))
@@ -68,12 +73,18 @@ def _to_fp16(graph: Any, table: Any) -> None:
 
 
 def _to_int8(graph: Any, table: Any) -> None:
-    """Symmetric, a scale for each column (Jacob et al. 2018, eq. 1, zero point 0): |x - scale q| <= scale / 2."""
+    """Symmetric, a scale for each column (Jacob et al. 2018, eq. 1, zero point 0): |x - scale q| <= scale / 2.
+
+    In a column without negatives, as a linear model's n is whose sums others are divided by, what is above 0 stays so:
+    it becomes one level at least.
+    """
     from onnx import helper, numpy_helper
 
     array = numpy_helper.to_array(table)
     scale = np.maximum(np.abs(array).max(axis=0) / _LEVELS, np.finfo(np.float32).tiny).astype(np.float32)
-    stored = numpy_helper.from_array(np.round(array / scale).astype(np.int8), f"{table.name}_quantized")
+    levels = np.round(array / scale)
+    levels[(array > 0) & (levels == 0) & (array.min(axis=0) >= 0)] = 1
+    stored = numpy_helper.from_array(levels.astype(np.int8), f"{table.name}_quantized")
     scales = numpy_helper.from_array(scale, f"{table.name}_scale")
     _replace(graph, table, stored)
     graph.initializer.append(scales)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from compress.artifact import Artifact
+from compress.bag import Bag
 from compress.batches import text_logits
 from compress.classifier import hidden_width
 from compress.context import Context
-from compress.encoder.files import load_classifier
+from compress.encoder.files import load_model
 from compress.errors import EncoderError
 from compress.inputs import Inputs
 from compress.pieces import Reader
@@ -84,7 +85,9 @@ def open_source(
     where, name = f"stages.{stage}.hints", artifact.manifest.stage_id
     if artifact.manifest.format != "torch":
         raise EncoderError(f"{where}: {name} ({artifact.manifest.format}) has no states; name a transformer first.")
-    model: Any = load_classifier(artifact.path).to(context.device)
+    model: Any = load_model(artifact.path).to(context.device)
+    if isinstance(model, Bag):
+        raise EncoderError(f"{where}: {name} ({type(model).__name__}) has no states; name a transformer first.")
     if not hints.of_tokens:
         return Source(artifact, model, hints, ())
     if not (hasattr(student, "encoder") and hasattr(model, "encoder")):

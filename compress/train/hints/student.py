@@ -38,28 +38,28 @@ class HintedStudent(nn.Module):
         self.vector_projection = None if width is None else nn.Linear(vector_layer(student, labels).in_features, width)
 
     def forward(self, **inputs: Tensor) -> Hinted:
-        """Logits (B, L), the weighted terms over token states, and the projected pooled vectors (B, W)."""
+        """Logits (P, L), the weighted terms over token states (P,), and the projected pooled vectors (P, W)."""
         teacher = self._teacher[0]
         logits, vectors, mine = answer_seen(self.student, inputs, self.labels, hidden=teacher is not None)
         projected = None if self.vector_projection is None else self.vector_projection(vectors)
         if teacher is None:
-            return Hinted(logits, logits.new_zeros((), dtype=torch.float32), projected)
+            return Hinted(logits, logits.new_zeros(len(logits), dtype=torch.float32), projected)
         with torch.no_grad():
             _, _, theirs = answer_seen(teacher, inputs, self.labels, hidden=True)
         return Hinted(logits, self._term(mine, theirs, inputs["attention_mask"]), projected)
 
     def _term(self, mine: States, theirs: States, mask: Tensor) -> Tensor:
-        """The terms over token states, each with its weight. mine, theirs: the embeddings, then each layer's states."""
+        """The sum of terms over token states (P,), by weight. mine, theirs: the embeddings, then all layers' states."""
         terms = []
         if self.hints.hidden is not None:
             weight = self.hints.hidden.weight / len(self.pairs)
             for (student, teacher), project in zip(self.pairs, self.projections, strict=True):
                 error = hidden_error(project(mine[student + 1]).float(), theirs[teacher + 1].float(), mask)
-                terms.append(weight * error.mean())
+                terms.append(weight * error)
         if self.hints.cosine:
             distance = cosine_distance(mine[-1].float(), theirs[-1].float(), mask)
-            terms.append(self.hints.cosine * distance.mean())
-        return torch.stack(terms).sum()
+            terms.append(self.hints.cosine * distance)
+        return torch.stack(terms).sum(dim=0)
 
 
 def _projection(student: Any, teacher: Any) -> nn.Linear:
