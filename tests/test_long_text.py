@@ -16,6 +16,7 @@ import torch
 from families import save_family
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from compress import tokenizer as tokenizer_module
@@ -344,14 +345,16 @@ def test_mistakes_are_told(tiny_recipe_text: str, tmp_path: Path, change: str, t
     load_recipe(file, fine)
 
 
-def test_a_shape_reads_as_its_stage_says_unless_it_says_otherwise() -> None:
+def test_a_shape_reads_as_it_says_or_as_its_stage_does() -> None:
     shape = {"layers": 1, "width": 16, "heads": 2}
-    both = Finetune.model_validate(
-        {"id": "t", "type": "finetune", "encoder": shape | {"long_text": "head_tail"}, "long_text": "windows"}
-    )
-    assert both.encoder.long_texts(both.long_texts(LongText())) == HEAD_TAIL
+    own = Finetune.model_validate({"id": "t", "type": "finetune", "encoder": shape | {"long_text": "head_tail"}})
+    assert own.encoder.long_texts(own.long_texts(LongText())) == HEAD_TAIL
     one = Finetune.model_validate({"id": "t", "type": "finetune", "encoder": shape, "long_text": "windows"})
     assert one.encoder.long_texts(one.long_texts(LongText())) == WINDOWS
+    with pytest.raises(ValidationError, match="long_text would have no effect"):
+        Finetune.model_validate(
+            {"id": "t", "type": "finetune", "encoder": shape | {"long_text": "head_tail"}, "long_text": "windows"}
+        )
 
 
 # ---------------------------------------------------------------------------------------------------- training
