@@ -160,7 +160,7 @@ def run_in_batches(
     progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float32]:
     """Logits (N, L) of N token lists: sorted by length, in batches under the token budget, back in the given order."""
-    if len(tokens) == 1 and progress is None:  # what a server asks for; the rest is a tenth of a tiny model's time
+    if len(tokens) == 1 and progress is None:  # what a server asks for; the rest is a twentieth of a tiny model's time
         return np.asarray(run(tokenizer.pad(tokens)), np.float32)
     result = np.empty((len(tokens), outputs), np.float32)
     done = 0

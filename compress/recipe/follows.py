@@ -15,6 +15,7 @@ from compress.recipe.stages import (
     Quantize,
     Stage,
     Tfidf,
+    shape_of,
 )
 from compress.recipe.students import EmbeddingBagShape, LinearShape, PretrainedStudent
 
@@ -32,11 +33,9 @@ _IN_WORDS: dict[Kind, str] = {
 
 def result_kind(stage: Stage) -> Kind:
     """What a stage leaves behind, as far as the next stage cares."""
+    if isinstance(shape_of(stage), LinearShape | EmbeddingBagShape):
+        return "ngrams"
     match stage:
-        case Finetune(encoder=LinearShape() | EmbeddingBagShape()):
-            return "ngrams"
-        case Distill(student=LinearShape() | EmbeddingBagShape()):
-            return "ngrams"
         case Load() | Finetune() | Distill() | Prune():
             return "torch"
         case Export():

@@ -96,7 +96,7 @@ Embeddings = Annotated[
 class TinyEncoder(ReadsTexts):
     """A BERT-shaped transformer from scratch. ffn: width of the feed-forward layer, by default 4 x width.
 
-    activation: relu takes half the time of gelu, which a small model on a CPU feels.
+    activation: with relu a 2 x 128 model as int8 took a tenth less time on a CPU than with gelu.
 
     share_layers: one layer's weights, used `layers` times, and embedding_rank: embeddings of so many numbers, projected
     to the width (both Lan et al. 2020). attention: dot has no query and key projections (Luong et al. 2015).

@@ -66,7 +66,7 @@ class _Named(nn.Module):
 def _with_added_mask(encoder: nn.Module, given: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The mask (B, 1, 1, T) as attention adds it: 0, and where there is padding a number whose exponential is 0.
 
-    transformers builds one of (B, 1, T, T) out of some twenty nodes, a tenth of a tiny model's time.
+    transformers builds one of (B, 1, T, T) out of some twenty nodes, a twentieth of a tiny model's time.
     """
     mask = named["attention_mask"][:, None, None, :].to(torch.float32)
     return given, named | {"attention_mask": (mask - 1) * _FAR}
