@@ -3,6 +3,7 @@
 The first runs the recipe and writes its files; the others take part in its trainings. Alone nothing here imports torch.
 """
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,6 +62,9 @@ def leave() -> None:
     """Ends the connections of this process, before it ends itself."""
     if how_many() > 1 and _group().is_initialized():
         _group().destroy_process_group()
+        # a trainer and its model hold each other, and the model its connections: their threads would go on until
+        # Python ends, and one that lets go of a tensor then aborts the process
+        gc.collect()
 
 
 def _group() -> Any:
