@@ -11,9 +11,10 @@ from typing import Any
 
 from compress.data import Splits
 from compress.errors import EncoderError
-from compress.plan import Plan, Step, encoder_reference
+from compress.plan import Plan, Step
 from compress.pretrained import find_pretrained
 from compress.recipe.max_tokens import max_tokens_of
+from compress.recipe.reference import encoder_reference
 from compress.recipe.stages import Distill, Prune, Stage, shape_key, shape_of
 from compress.recipe.students import (
     EmbeddingBagShape,

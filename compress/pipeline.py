@@ -19,10 +19,11 @@ from compress.context import Context, Progress
 from compress.environment import LIBRARIES, has_cuda
 from compress.inputs import Inputs, Made, RecipeData, Teacher
 from compress.judge import Outcome, check_goal_sets, check_same_run, report_run
-from compress.plan import Plan, Step, artifact_path, cached_artifact, encoder_reference, make_plan
+from compress.plan import Plan, Step, artifact_path, cached_artifact, make_plan
 from compress.preflight import check_plan
 from compress.pretrained import weights_sha256
 from compress.recipe.recipe import Recipe, layers_of
+from compress.recipe.reference import encoder_reference
 from compress.recipe.stages import Distill, Export, Finetune, Follows, Load, Prune, Quantize, Stage, Tfidf, Training
 from compress.run_folder import Pending, run_folder
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 from compress.environment import check_onnxruntime
 from compress.errors import ArtifactError, EncoderError
-from compress.plan import Plan, Step, encoder_reference
+from compress.plan import Plan, Step
 from compress.pretrained import find_pretrained
 from compress.recipe.data import Task
 from compress.recipe.fits_hints import Size, misfit
 from compress.recipe.max_tokens import max_tokens_of
+from compress.recipe.reference import encoder_reference
 from compress.recipe.stages import Distill, Export, Finetune, Load, Quantize
 from compress.recipe.students import PretrainedStudent
 

@@ -9,7 +9,8 @@ import pytest
 from compress.beginnings import check_beginnings
 from compress.errors import EncoderError
 from compress.inputs import DataFacts
-from compress.plan import cache_key, make_plan
+from compress.keys import cache_key
+from compress.plan import make_plan
 from compress.recipe.recipe import Recipe
 
 FACTS = DataFacts({"train": "t", "validation": "v", "unlabeled": "u", "test:test": "e"}, 1000, ())

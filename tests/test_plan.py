@@ -10,10 +10,12 @@ import pytest
 from compress.artifact import Manifest, library_versions, open_artifact, seal, writing
 from compress.errors import ArtifactError, EncoderError
 from compress.inputs import DataFacts
-from compress.plan import Plan, artifact_path, cache_key, cached_artifact, encoder_reference, make_plan
+from compress.keys import cache_key
+from compress.plan import Plan, artifact_path, cached_artifact, make_plan
 from compress.recipe.load import load_recipe
 from compress.recipe.max_tokens import max_tokens_of
 from compress.recipe.recipe import Recipe
+from compress.recipe.reference import encoder_reference
 
 RECIPE = """\
 version: 1
@@ -138,7 +140,7 @@ def test_another_version_of_a_library_runs_the_stages_that_use_it(
     def versions(names: tuple[str, ...]) -> dict[str, str]:
         return library_versions(names) | ({"onnxruntime": "0.0.1"} if "onnxruntime" in names else {})
 
-    monkeypatch.setattr("compress.plan.library_versions", versions)
+    monkeypatch.setattr("compress.keys.library_versions", versions)
     assert to_run(make_plan(recipe(tmp_path), out, FACTS)) == ["onnx", "int8", "fp16"]
 
 
@@ -308,12 +310,13 @@ SHAPES = {
 }
 
 
-def of_a_shape(name: str, labels: int = 2) -> Recipe:
-    """A fine-tuned and a distilled model of one of the shapes."""
+def of_a_shape(name: str, labels: int = 2, *after: dict[str, str]) -> Recipe:
+    """A fine-tuned and a distilled model of one of the shapes, and what is to be made of it."""
     task = {"type": "multi_label", "text": "t", "labels": [f"label {place}" for place in range(labels)]}
     stages = [
         {"id": "teacher", "type": "finetune", "encoder": SHAPES[name]},
         {"id": "student", "type": "distill", "teacher": "teacher", "student": SHAPES[name]},
+        *after,
     ]
     given = {"version": 1, "name": "n", "task": task, "data": {"builtin": "comments"}, "stages": stages}
     return Recipe.model_validate(given)
@@ -336,7 +339,7 @@ def test_the_libraries_that_fit_a_shape_are_in_its_key(
             return library_versions(names) | ({changed: "0.0.1"} if changed in names else {})
 
         with monkeypatch.context() as patch:
-            patch.setattr("compress.plan.library_versions", other)
+            patch.setattr("compress.keys.library_versions", other)
             differ = [one != two for one, two in zip(before, keys(of_a_shape(shape)), strict=True)]
         assert differ == [name in libraries] * 2
 
@@ -351,6 +354,12 @@ def test_only_a_vocabulary_is_learnt_from_unlabeled_without_a_teacher(shape: str
 @pytest.mark.parametrize("labels", [2, 6])
 def test_a_linear_model_is_as_large_as_its_labels_are_many(tmp_path: Path, labels: int) -> None:
     """A feature has a weight for each label, one number more and a word of some 12 letters."""
-    steps = make_plan(of_a_shape("linear", labels), tmp_path, FACTS).steps
+    after = [
+        {"id": "text", "type": "export", "from": "student"},
+        {"id": "int8", "type": "quantize", "from": "text", "scheme": "int8_dynamic"},
+    ]
+    steps = make_plan(of_a_shape("linear", labels, *after), tmp_path, FACTS).steps
     found = {step.stage.id: step.forecast_bytes for step in steps}
-    assert found["teacher"] == found["student"] == 1000 * (4 * (labels + 1) + 12)
+    whole = 1000 * (4 * (labels + 1) + 12)
+    assert found["teacher"] == found["student"] == found["text"] == whole
+    assert found["int8"] == whole // 2  # its words stay as they are

@@ -17,12 +17,12 @@ from compress.data.lengths import LEARNED_FROM, Counted, Lengths, TokenLengths, 
 from compress.data.overview import texts_by_split
 from compress.data.types import Splits
 from compress.errors import ArtifactError, EncoderError
-from compress.plan import encoder_reference
 from compress.pretrained import local_folder
 from compress.recipe.data import Task
 from compress.recipe.long_text import TRUNCATE
 from compress.recipe.max_tokens import max_tokens_of
 from compress.recipe.recipe import Recipe
+from compress.recipe.reference import encoder_reference
 from compress.recipe.stages import Distill, Finetune, Load, Stage
 from compress.recipe.students import (
     Bpe,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from compress.recipe.follows import in_words, result_kind
 from compress.recipe.learning import Hints
 from compress.recipe.max_tokens import NOTHING, max_tokens_of
-from compress.recipe.stages import Distill, Finetune, Prune, Stage
+from compress.recipe.stages import Distill, Prune, Stage, shape_of
 from compress.recipe.students import FromTeacher, PretrainedStudent, Student, TeachersPieces, TinyEncoder
 
 Report = Callable[[int, str, str], None]
@@ -87,9 +87,10 @@ def _reads_more(
 
 def size_of(stage: Stage, known: Mapping[str, Stage], look: Look) -> Size:
     """Layers and width of what a stage makes. known: the stages before it, by id."""
+    shape = shape_of(stage)
+    if isinstance(shape, TinyEncoder):
+        return Size(shape.layers, shape.width)
     match stage:
-        case Finetune(encoder=TinyEncoder() as shape) | Distill(student=TinyEncoder() as shape):
-            return Size(shape.layers, shape.width)
         case Distill(student=PretrainedStudent(init=FromTeacher() as init)):
             begun = known.get(init.from_)
             return Size(len(init.layers), size_of(begun, known, look).width if begun else None)
