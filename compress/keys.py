@@ -14,7 +14,7 @@ from compress.recipe.students import EmbeddingBagShape, Hashed, LinearShape, Tin
 from compress.vocabulary.vectors import vectors_identity
 
 # raised when a stage's code changes so that its old results no longer stand for what it would make
-_VERSIONS = {"load": 2, "finetune": 4, "tfidf": 1, "distill": 4, "prune": 4, "export": 3, "quantize": 2}
+_VERSIONS = {"load": 2, "finetune": 4, "tfidf": 1, "distill": 4, "prune": 4, "export": 4, "quantize": 3}
 _TRAINING = ("torch", "transformers", "tokenizers", "accelerate")
 _LIBRARIES = {
     "load": _TRAINING,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-_PRODUCTS = {"MatMul", "Gemm", "Einsum", "Conv", "MatMulInteger"}
+_PRODUCTS = {"MatMul", "Gemm", "Einsum", "Conv", "MatMulInteger", "Attention", "QAttention"}
 _MOVES = {"Transpose", "Reshape", "Identity"}
 
 

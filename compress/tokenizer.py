@@ -85,11 +85,17 @@ class Tokenizer:
         for run in text_runs(texts, _RUN_CHARACTERS):
             bound_pool()
             # read by the Rust side at each call
-            whole_pool = threads == 0 or (threads > 1 and threads >= all_threads())
-            os.environ["TOKENIZERS_PARALLELISM"] = "true" if whole_pool else "false"
+            wanted = "true" if threads == 0 or (threads > 1 and threads >= all_threads()) else "false"
+            if os.environ.get("TOKENIZERS_PARALLELISM") != wanted:
+                os.environ["TOKENIZERS_PARALLELISM"] = wanted
             encodings = self.inner.encode_batch_fast(run)
-            whole = [TokenIds(np.array(e.ids, np.int32), np.array(e.type_ids, np.int32)) for e in encodings]
-            yield self._cut(whole, encodings, most)
+            yield self._cut([self._ids(encoding) for encoding in encodings], encodings, most)
+
+    def _ids(self, encoding: Any) -> TokenIds:
+        ids = np.array(encoding.ids, np.int32)
+        # Rust's lists become Python's number by number
+        types = np.array(encoding.type_ids, np.int32) if self.needs_types else np.zeros(len(ids), np.int32)
+        return TokenIds(ids, types)
 
     def _cut(self, whole: list[TokenIds], encodings: Sequence[Any], most: int | None) -> Pieces:
         """The texts' pieces; only what is above max_tokens is cut, and truncation has been done in Rust."""
@@ -105,6 +111,9 @@ class Tokenizer:
 
     def pad(self, tokens: Sequence[TokenIds]) -> Batch:
         """Arrays (B, T) padded to the longest: input_ids, attention_mask, and token_type_ids where they are needed."""
+        if len(tokens) == 1 and not self.needs_types:
+            ids = tokens[0].ids[None].astype(np.int64)
+            return {"input_ids": ids, "attention_mask": np.ones_like(ids)}
         longest = max(len(item) for item in tokens)
         ids = np.full((len(tokens), longest), self.pad_id, np.int64)
         mask = np.zeros((len(tokens), longest), np.int64)

@@ -137,6 +137,7 @@ def test_a_models_formats_have_its_parameters(tiny_run: Path) -> None:
     def parameters(name: str) -> int:
         return footprint(open_artifact(tiny_run / "artifacts" / name)).parameters
 
-    # constants of the graph come on top; nothing of the model is missing
+    # constants of the graph come on top; nothing of the model is missing but the segments' row of 16, which is added to
+    # the positions
     for name in ("student-onnx", "student-fp16", "student-int8"):
-        assert parameters("student") <= parameters(name) <= 1.02 * parameters("student")
+        assert parameters("student") - 16 <= parameters(name) <= 1.02 * parameters("student")

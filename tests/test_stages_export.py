@@ -106,7 +106,8 @@ def test_the_older_exporter_does_as_well(
     )
     assert [path.name for path in made.path.glob("model*")] == ["model.onnx"]
     weights = footprint(parent).parameters
-    assert weights <= footprint(made).parameters <= 1.02 * weights
+    segments = 64 if family == "bert" else 0  # of its two rows the first is added to the positions
+    assert weights - segments <= footprint(made).parameters <= 1.02 * weights
 
 
 # ------------------------------------------------------------------------------------------------- parity

@@ -1,8 +1,7 @@
 """Runs ONNX graphs that take texts: splitting is inside the graph, so nothing but the texts is given to it."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +13,10 @@ from compress.runtime.onnx import open_session
 
 # characters in one call, as if every text were as long as the longest: the graph pads all to it. 500 short comments
 CHARACTER_BUDGET = 262_144
+_OUTPUTS = [LOGITS]
 
 
-@dataclass(frozen=True)
-class TextBatch:
+class TextBatch(NamedTuple):
     """Texts for one call of the graph (B,), and which they are of those that were given."""
 
     rows: Sequence[int]
@@ -56,18 +55,19 @@ def run_texts(
     progress: Callable[[int, int], None] | None = None,
 ) -> Floats:
     """Logits (N, L) of N texts in batches, in their given order. count: N. outputs: L."""
-    result = np.empty((count, outputs), np.float32)
+    result: Floats | None = None
     done = 0
     for batch in batches:
-        logits = session.run([LOGITS], {TEXT: batch.texts})[0]
+        logits: Floats = session.run(_OUTPUTS, {TEXT: batch.texts})[0]
         if len(batch.rows) == count:  # all in one call, in their order
             result = logits
         else:
+            result = np.empty((count, outputs), np.float32) if result is None else result
             result[batch.rows] = logits
         done += len(batch.rows)
         if progress is not None:
             progress(done, count)
-    return result
+    return np.empty((0, outputs), np.float32) if result is None else result
 
 
 def text_batches(texts: Sequence[str], budget: int = CHARACTER_BUDGET) -> Iterator[TextBatch]:
@@ -75,16 +75,13 @@ def text_batches(texts: Sequence[str], budget: int = CHARACTER_BUDGET) -> Iterat
 
     budget: of characters, as if every text of a call were as long as the longest.
     """
-    lengths = [len(text) for text in texts]
-    if len(texts) * max(lengths, default=0) <= budget:
-        parts = [list(range(len(texts)))] if texts else []
-    else:
-        parts = list(_cut(lengths, budget))
-    for rows in parts:
-        # filled by place: NumPy must not look into a text, as it does with sequences
-        array = np.empty(len(rows), object)
-        array[:] = [_encodable(texts[row]) for row in rows]
-        yield TextBatch(rows, array)
+    # a text alone is most of what is asked at once, and answered within microseconds: nothing is counted for it
+    if len(texts) <= 1 or len(texts) * max(map(len, texts)) <= budget:
+        if texts:
+            yield TextBatch(range(len(texts)), _array(texts))
+        return
+    for rows in _cut([len(text) for text in texts], budget):
+        yield TextBatch(rows, _array([texts[row] for row in rows]))
 
 
 def _cut(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
@@ -98,6 +95,10 @@ def _cut(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
     yield rows
 
 
+def _array(texts: Sequence[str]) -> NDArray[np.object_]:
+    return np.array([text if text.isascii() else _encodable(text) for text in texts], object)
+
+
 def _encodable(text: str) -> str:
     """The text without halves of surrogate pairs, which have no UTF-8 and part words in the reference too."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    return text.encode("utf-8", "replace").decode("utf-8")

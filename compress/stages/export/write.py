@@ -16,7 +16,7 @@ from compress.encoder.files import Model
 from compress.products import plain_products
 from compress.tokenizer import Batch
 
-# architectures that take a mask with four axes as it is
+# architectures that take a mask with four axes as it is, and whose embeddings are BERT's
 _TAKE_A_MASK = {"bert", "albert"}
 _FAR = 1e4
 
@@ -28,7 +28,7 @@ def write_onnx(model: Model, batch: Batch, path: Path) -> str:
     Returns a note that says which of them it was, and why.
     """
     inputs = {name: torch.from_numpy(value) for name, value in batch.items()}
-    wrapped = _Named(model).eval()
+    wrapped = _Named(model, types="token_type_ids" in inputs).eval()
     with _quiet():
         try:
             _export_dynamo(wrapped, inputs, path)
@@ -47,14 +47,19 @@ def _brief(error: Exception) -> str:
 
 
 class _Named(nn.Module):
-    """Gives the exporter an output called logits, and BERT's kin a mask that needs no further nodes."""
+    """Gives the exporter an output called logits, and BERT's kin a mask and embeddings that need fewer nodes.
 
-    def __init__(self, model: Model) -> None:
+    types: whether the graph is to take segment numbers.
+    """
+
+    def __init__(self, model: Model, types: bool) -> None:
         super().__init__()
         self.model = model
         self.config = model.config
         if isinstance(model, Classifier) and self.config.model_type in _TAKE_A_MASK:
             model.encoder.register_forward_pre_hook(_with_added_mask, with_kwargs=True)
+            if not types:
+                _fold_segments(model.encoder)
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
@@ -70,6 +75,26 @@ def _with_added_mask(encoder: nn.Module, given: Any, named: dict[str, Any]) -> t
     """
     mask = named["attention_mask"][:, None, None, :].to(torch.float32)
     return given, named | {"attention_mask": (mask - 1) * _FAR}
+
+
+class _NoSegments(nn.Module):
+    """Stands where segment embeddings stood that have become part of the positions'."""
+
+    def forward(self, types: Tensor) -> float:
+        return 0.0
+
+
+def _fold_segments(encoder: Any) -> None:
+    """Adds the embedding of segment 0, which every token of a text has, to those of the positions.
+
+    The exporters look it up token by token in eight nodes, a twentieth of a tiny model's time.
+    """
+    inner = getattr(encoder, encoder.base_model_prefix, encoder)
+    tables = inner.embeddings
+    if isinstance(tables.token_type_embeddings, nn.Embedding):
+        with torch.no_grad():
+            tables.position_embeddings.weight += tables.token_type_embeddings.weight[0]
+        tables.token_type_embeddings = _NoSegments()
 
 
 def _export_dynamo(model: nn.Module, inputs: dict[str, Tensor], path: Path) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from compress.errors import ParityError
 from compress.products import int8_share
+from compress.stages.quantize.attention import fuse_attention
 
 # opset 20 graphs become invalid when further operators are quantized
-OPERATORS = ["MatMul", "Gemm", "Gather"]
+OPERATORS = ["MatMul", "Gemm", "Gather", "Attention"]
 
 
 # an artifact that is called int8 must be so for the most part
@@ -17,20 +18,28 @@ _LEAST_SHARE = 0.5
 def to_int8_dynamic(source: Path, target: Path) -> str:
     """Quantizes MatMul and Gemm per channel, embeddings (Gather) per tensor. Returns a note of the share that it did.
 
+    Self-attention as BERT and its kin have it becomes one node, QAttention, which only ONNX Runtime knows.
+
     Raises ParityError where less than half of the weights in matrix products became integers.
     """
     import onnx
     import onnxruntime
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    model = onnx.load(str(source))
+    model = fuse_attention(onnx.load(str(source)))
     # the exporter's symbolic shapes make the quantizer's shape inference fail
     del model.graph.value_info[:]
     # it logs advice about a pre-processing step that this graph has had
     logging.getLogger().disabled, before = True, logging.getLogger().disabled
     try:
         quantize_dynamic(
-            model, str(target), op_types_to_quantize=OPERATORS, per_channel=True, weight_type=QuantType.QInt8
+            model,
+            str(target),
+            op_types_to_quantize=OPERATORS,
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            # shape inference does not know what Attention gives
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
         )
     finally:
         logging.getLogger().disabled = before
