@@ -113,3 +113,21 @@ def test_answers_stay_at_every_length_and_padding(
 def test_attention_of_another_kind_stays_as_it_is(other: dict[str, Any]) -> None:
     before = graph(**other)
     assert fuse_attention(before) is before
+
+
+def test_layers_that_share_their_weights_go_on_sharing_them(tmp_path: Path) -> None:
+    from compress.encoder.tiny import build_tiny
+    from compress.recipe.data import Task
+    from compress.recipe.students import TinyEncoder
+    from compress.stages.export.write import write_onnx
+
+    shape = TinyEncoder(layers=3, width=16, heads=2, share_layers=True, tokenizer={"type": "wordpiece", "size": 200})
+    model = build_tiny(Task(type="multi_label", text="t", labels=("a", "b")), shape, 200, 32)
+    model.encoder.set_attn_implementation("eager")
+    ids = np.arange(5, 37).reshape(2, 16)
+    write_onnx(model, {"input_ids": ids, "attention_mask": np.ones_like(ids)}, tmp_path / "model.onnx")
+    before = onnx.load(str(tmp_path / "model.onnx"))
+    after = fuse_attention(before)
+    assert kinds(after).count("Attention") == 3
+    assert sum(item.dims == [16, 48] for item in after.graph.initializer) == 1
+    assert after.ByteSize() < before.ByteSize()

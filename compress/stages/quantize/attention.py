@@ -20,8 +20,12 @@ _NEAR = 1e-4
 
 @dataclass(frozen=True)
 class _Projection:
-    """states W + b, in heads of `size` numbers. states: name of the value. weight: (H, H). bias: (H,)."""
+    """states W + b, in heads of `size` numbers. states: name of the value. weight: (H, H). bias: (H,).
 
+    source: names of W and b.
+    """
+
+    source: tuple[str, str]
     states: str
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
@@ -30,8 +34,12 @@ class _Projection:
 
 @dataclass(frozen=True)
 class _Found:
-    """Attention whose result is `output`; its queries, keys and values are products of the same states."""
+    """Attention whose result is `output`; its queries, keys and values are products of the same states.
 
+    source: names of their weights and biases; layers that share them have the same.
+    """
+
+    source: tuple[tuple[str, str], ...]
     output: str
     states: str
     weight: NDArray[np.float32]
@@ -101,7 +109,8 @@ def _joined(output: str, parts: list[_Projection | None], scale: float) -> _Foun
     if not math.isclose(scale, size**-0.5, rel_tol=1e-5):
         return None
     weight = np.concatenate([part.weight for part in known], axis=1)
-    return _Found(output, known[0].states, weight, np.concatenate([part.bias for part in known]), width // size)
+    source = tuple(part.source for part in known)
+    return _Found(source, output, known[0].states, weight, np.concatenate([part.bias for part in known]), width // size)
 
 
 def _projection(
@@ -114,14 +123,15 @@ def _projection(
     if turned is None or split is None or summed is None or summed.op_type != "Add" or _order(turned) != order:
         return None
     size = _last_axis(split.input[1], made_by, constants)
-    biases = [constants[value] for value in summed.input if value in constants]
+    biases = [value for value in summed.input if value in constants]
     products = [made_by[value] for value in summed.input if value in made_by]
     if len(biases) != 1 or len(products) != 1 or products[0].op_type != "MatMul" or size is None:
         return None
-    weight = constants.get(products[0].input[1])
-    if weight is None or weight.shape != (biases[0].size, biases[0].size) or weight.shape[1] % size:
+    source = products[0].input[1], biases[0]
+    weight, bias = constants.get(source[0]), constants[source[1]].reshape(-1)
+    if weight is None or weight.shape != (bias.size, bias.size) or weight.shape[1] % size:
         return None
-    return _Projection(products[0].input[0], weight, biases[0].reshape(-1), size)
+    return _Projection(source, products[0].input[0], weight, bias, size)
 
 
 def _last_axis(name: str, made_by: dict[str, Any], constants: dict[str, NDArray[Any]]) -> int | None:
@@ -154,14 +164,17 @@ def _put(model: Any, found: list[_Found]) -> None:
     cast = helper.make_node("Cast", [_MASK], [whole], name=whole, to=TensorProto.INT32)
     results = {item.output: item for item in found}
     nodes = [cast]
+    stored: dict[Any, list[str]] = {}
     for node in graph.node:
         item = results.get(node.output[0])
         if item is None:
             nodes.append(node)
             continue
-        names = [f"{item.output}_weight", f"{item.output}_bias"]
-        for name, array in zip(names, (item.weight, item.bias), strict=True):
-            graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        names = stored.get(item.source)
+        if names is None:
+            names = stored[item.source] = [f"{item.output}_weight", f"{item.output}_bias"]
+            for name, array in zip(names, (item.weight, item.bias), strict=True):
+                graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         nodes.append(
             helper.make_node(
                 "Attention",
