@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from onnxruntime import SessionOptions
 from optimum.onnxruntime import ORTModelForSequenceClassification
 from transformers import AutoTokenizer
 
@@ -17,7 +18,10 @@ def main(artifact: str, texts_file: str, out: str) -> None:
     """Writes {"versions", "labels", "single": logits one text at a time, "batch": all texts padded together}."""
     texts = json.loads(Path(texts_file).read_text(encoding="utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(artifact)
-    model = ORTModelForSequenceClassification.from_pretrained(artifact)
+    options = SessionOptions()
+    # as compress opens it: the fusion is slow on CPUs, and rounds differently where activations become int8
+    options.add_session_config_entry("optimization.disable_specified_optimizers", "SkipLayerNormFusion")
+    model = ORTModelForSequenceClassification.from_pretrained(artifact, session_options=options)
 
     def logits(part: Sequence[str]) -> list[list[float]]:
         inputs = tokenizer(list(part), truncation=True, padding=True, return_tensors="np")
