@@ -1,7 +1,7 @@
 """How big a stage's artifact will be, as far as its recipe and the size of its data tell. No torch."""
 
 from collections.abc import Mapping
-from typing import assert_never
+from typing import Literal, assert_never
 
 from compress.inputs import DataFacts
 from compress.pretrained import local_weights_bytes
@@ -24,9 +24,8 @@ _TOKENIZER_BYTES_PER_PIECE = 23
 # a term of a linear model, as text
 _BYTES_PER_TERM = 12
 _DEFAULT_TOKENS = 256
-# of the bytes before quantizing; the terms of a linear model stay text
+# of the bytes before quantizing
 _SHARES = {"fp16": 0.5, "int8_dynamic": 0.26}
-_SHARES_OF_TERMS = {"fp16": 0.65, "int8_dynamic": 0.5}
 
 
 def forecast_bytes(
@@ -51,8 +50,9 @@ def forecast_bytes(
             return known[stage.from_] if stage.from_ else None
         case Quantize():
             parent = known[stage.from_] if stage.from_ else None
-            shares = _SHARES_OF_TERMS if isinstance(_trained(stage, recipe), LinearShape) else _SHARES
-            return int(parent * shares[stage.scheme]) if parent is not None else None
+            linear = isinstance(_trained(stage, recipe), LinearShape)
+            share = _linear_share(stage.scheme, len(recipe.task.labels)) if linear else _SHARES[stage.scheme]
+            return int(parent * share) if parent is not None else None
         case _ as unknown:
             assert_never(unknown)
 
@@ -63,6 +63,12 @@ def _trained(stage: Stage, recipe: Recipe) -> Shape | None:
     while isinstance(stage, Follows) and stage.from_ in stages:
         stage = stages[stage.from_]
     return shape_of(stage)
+
+
+def _linear_share(scheme: Literal["fp16", "int8_dynamic"], labels: int) -> float:
+    """Of a linear model's bytes: its terms stay text, and the feature's part of a length stays 16 bits."""
+    small = {"fp16": 2 * labels, "int8_dynamic": labels}[scheme] + 2
+    return (small + _BYTES_PER_TERM) / (4 * (labels + 1) + _BYTES_PER_TERM)
 
 
 def _shape_bytes(shape: Shape, labels: int, positions: int) -> int | None:

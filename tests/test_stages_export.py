@@ -108,6 +108,8 @@ def test_the_older_exporter_does_as_well(
     weights = footprint(parent).parameters
     segments = 64 if family == "bert" else 0  # of its two rows the first is added to the positions
     assert weights - segments <= footprint(made).parameters <= 1.02 * weights
+    names = [item.name for item in onnx.load(str(made.path / "model.onnx")).graph.initializer]
+    assert not [name for name in names if family == "bert" and "token_type" in name]
 
 
 # ------------------------------------------------------------------------------------------------- parity

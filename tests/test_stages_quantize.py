@@ -106,6 +106,8 @@ def test_int8_weights_lie_within_half_a_step(source: str, tiny_run: Path, pruned
         seen += 1
     layers = 1 if source == "run" else 2
     assert seen >= 4 * layers + 2
+    nodes = onnx.load(str(child / "model.onnx")).graph.node
+    assert sum(node.op_type == "QAttention" for node in nodes) == layers
 
 
 def test_embeddings_are_quantized_too(pruned: Any) -> None:

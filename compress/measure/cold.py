@@ -18,7 +18,7 @@ from compress.errors import CompressError
 from eval.contract import Interval
 
 # of how starts are timed: raised when they would come out otherwise
-METHOD = 2
+METHOD = 3
 STARTS = 5
 BATCH = 32
 _PROGRAM = """\

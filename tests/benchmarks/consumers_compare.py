@@ -92,6 +92,7 @@ def _judged(artifact: Artifact, folder: Path, name: str, expected: Floats) -> li
         return [Row(found["versions"], f"labels {found['labels']}", 0, None)]
     kinds = {"single": ("one text at a time", True), "batch": ("padded together", _is_fp32(artifact))}
     kinds["stock"] = ("too long, its own truncation", False)
+    kinds["default"] = ("one at a time, default session", _is_fp32(artifact))
     rows = []
     for kind, (how, counts) in kinds.items():
         logits = found.get(kind, [])

@@ -24,6 +24,7 @@ _FAR = 1e4
 def write_onnx(model: Model, batch: Batch, path: Path) -> str:
     """One self-contained file with inputs input_ids, attention_mask (B, T) and output logits (B, L), both axes dynamic.
 
+    The model is changed for it (a mask and segments that take fewer nodes) and is not to be used afterwards.
     transformers' exporter is young, so it stays behind this function; where it fails torch's older tracer is used.
     Returns a note that says which of them it was, and why.
     """
