@@ -98,7 +98,8 @@ def test_candidates_are_what_their_stages_made(tiny_run: Path) -> None:
         "torch", "onnx", "onnx-fp16", "onnx-int8", "tfidf",
     ]  # fmt: skip
     assert by_id["teacher"]["latency"][0]["speedup_vs_teacher"]["value"] == 1
-    assert by_id["student"]["parameters"] == by_id["student-onnx"]["parameters"] < by_id["teacher"]["parameters"]
+    # the row of segments, 16 numbers, is added to the positions
+    assert by_id["student"]["parameters"] - 16 == by_id["student-onnx"]["parameters"] < by_id["teacher"]["parameters"]
     assert by_id["pruned"]["zeros_share"] > by_id["student"]["zeros_share"] + 0.1
     assert by_id["student-onnx"]["quality"]["macro_f1"] == by_id["student"]["quality"]["macro_f1"]
     for name, candidate in by_id.items():
