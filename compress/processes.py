@@ -5,6 +5,7 @@ The first runs the recipe and writes its files; the others take part in its trai
 
 import gc
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -60,11 +61,29 @@ def meet() -> None:
 
 def leave() -> None:
     """Ends the connections of this process, before it ends itself."""
-    if how_many() > 1 and _group().is_initialized():
+    if how_many() > 1 and _initialized():
         _group().destroy_process_group()
         # a trainer and its model hold each other, and the model its connections: their threads would go on until
         # Python ends, and one that lets go of a tensor then aborts the process
         gc.collect()
+
+
+def end_at_once(code: int) -> None:
+    """Ends this process, which failed, where others are still connected to it; returns where none is.
+
+    Python's own end would wait for threads that wait for the others, which wait for this process.
+    """
+    connected = how_many() > 1 and "torch.distributed" in sys.modules and _initialized()
+    if connected:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _initialized() -> bool:
+    from torch import distributed
+
+    return bool(distributed.is_initialized())
 
 
 def _group() -> Any:

@@ -40,12 +40,18 @@ def int8_share(model: Any) -> float:
     return sum(size for name, size in sizes.items() if weights[name].data_type in small) / whole if whole else 0.0
 
 
-def _weights(graph: Any) -> Iterator[Any]:
-    """The constant operands of products, through whatever moves their numbers about."""
-    constants = {item.name: item for item in graph.initializer}
+def constants_of(graph: Any) -> dict[str, Any]:
+    """Name -> onnx.TensorProto of an onnx.GraphProto's constants, kept beside its nodes or made by one."""
+    found = {item.name: item for item in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
-            constants[node.output[0]] = node.attribute[0].t
+            found[node.output[0]] = node.attribute[0].t
+    return found
+
+
+def _weights(graph: Any) -> Iterator[Any]:
+    """The constant operands of products, through whatever moves their numbers about."""
+    constants = constants_of(graph)
     moved = {node.output[0]: node.input[0] for node in graph.node if node.op_type in _MOVES}
     for node in graph.node:
         for name in node.input[:2] if node.op_type in _PRODUCTS else ():

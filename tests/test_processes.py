@@ -107,6 +107,26 @@ def test_each_process_of_a_machine_has_a_gpu_of_its_own(monkeypatch: pytest.Monk
     assert done == [3, "cpu:gloo,cuda:nccl"]
 
 
+@pytest.mark.parametrize(
+    ("others", "connected", "ends"), [(0, False, []), (0, True, []), (1, False, []), (1, True, [2])]
+)
+def test_a_process_that_fails_does_not_wait_for_those_that_wait_for_it(
+    others: int, connected: bool, ends: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from torch import distributed
+
+    from compress import cli
+
+    done: list[int] = []
+    monkeypatch.setattr(processes, "how_many", lambda: 1 + others)
+    monkeypatch.setattr(distributed, "is_initialized", lambda: connected)
+    monkeypatch.setattr(os, "_exit", done.append)
+    monkeypatch.setattr(sys, "argv", ["compress", "check", str(tmp_path / "none.yaml")])
+    with pytest.raises(SystemExit, match="2"):
+        cli.main()
+    assert done == ends
+
+
 # ------------------------------------------------------------------------------------------------- a whole run
 
 

@@ -12,6 +12,7 @@ import typer
 
 # in the order that --help shows their commands in
 from compress.cli import recipes, data, models, bench, reports  # isort: skip
+from compress import processes
 from compress.cli.app import app
 from compress.cli.failures import said
 from compress.memory import keep_freed_memory
@@ -26,6 +27,15 @@ _PIPE_CLOSED = 141  # as a shell reports a process that SIGPIPE ended
 
 def main() -> None:
     """Entry point: runs a command and turns errors into one paragraph and an exit code."""
+    try:
+        _main()
+    except SystemExit as ended:
+        if isinstance(ended.code, int) and ended.code:
+            processes.end_at_once(ended.code)
+        raise
+
+
+def _main() -> None:
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     _quiet_libraries()

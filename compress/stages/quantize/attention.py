@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.products import constants_of
+
 _MASK = "attention_mask"
 _OTHERS = ("input_ids", "token_type_ids")
 # what the graphs of exporters look like: queries and values (B, heads, T, d), keys (B, heads, d, T)
@@ -66,12 +68,14 @@ def fuse_attention(model: Any) -> Any:
 
 
 def _attentions(graph: Any) -> Iterator[_Found]:
+    from onnx import numpy_helper
+
     made_by = {name: node for node in graph.node for name in node.output}
     readers: dict[str, list[Any]] = {}
     for node in graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
-    constants = _constants(graph)
+    constants = {name: numpy_helper.to_array(item) for name, item in constants_of(graph).items()}
     for node in graph.node:
         if node.op_type == "Softmax":
             found = _attention(node, made_by, readers, constants)
@@ -233,16 +237,6 @@ def _same(before: Any, after: Any) -> bool:
     except Exception:  # ONNX Runtime's exceptions share no base of their own
         return False  # e.g. fewer than five pieces in the vocabulary
     return bool(np.abs(answers[0] - answers[1]).max() <= _NEAR * max(1.0, float(np.abs(answers[0]).max())))
-
-
-def _constants(graph: Any) -> dict[str, NDArray[Any]]:
-    from onnx import numpy_helper
-
-    found = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant" and node.attribute[0].name == "value":
-            found[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
-    return found
 
 
 def _only(readers: dict[str, list[Any]], name: str, kind: str) -> Any | None:
