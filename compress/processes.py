@@ -62,10 +62,11 @@ def meet() -> None:
 def leave() -> None:
     """Ends the connections of this process, before it ends itself."""
     if how_many() > 1 and _initialized():
-        _group().destroy_process_group()
         # a trainer and its model hold each other, and the model its connections: their threads would go on until
-        # Python ends, and one that lets go of a tensor then aborts the process
+        # Python ends, and one that lets go of a tensor then aborts the process. Collected first: the last to let go
+        # of a connection waits for its threads, and a collector that waits holds the lock that they wait for
         gc.collect()
+        _group().destroy_process_group()
 
 
 def end_at_once(code: int) -> None:
