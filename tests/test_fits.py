@@ -1,12 +1,17 @@
 """What a recipe alone shows of losses and hints that do not fit is told by its check, with its place."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from compress.errors import RecipeError
+from compress.recipe.learning import HiddenStates
 from compress.recipe.load import load_recipe
 from compress.recipe.recipe import Recipe
 
@@ -177,6 +182,11 @@ HIDDEN = {"hidden": {}}
             distil({"init": {"from": "teacher", "layers": [0, 2]}}, hints={"hidden": {"layers": [[2, 2]]}}),
             "the student has no layer 2: it has 2",
         ),
+        (
+            teacher(TINY | {"layers": 6}),
+            distil(SAME_TOKENS, hints={"hidden": {"layers": [[7, 9]]}}),
+            "the student has no layer 7: it has 3, numbered 0 to 2, and the teacher has no layer 9: it has 6",
+        ),
     ],
 )
 def test_hints_that_cannot_be_given_are_told(
@@ -184,6 +194,96 @@ def test_hints_that_cannot_be_given_are_told(
 ) -> None:
     problem = told(tmp_path, first, second)
     assert said in problem, problem
+
+
+def test_one_hint_that_does_not_fit_hides_no_other(tmp_path: Path) -> None:
+    """Other tokens, a layer that is not there, another width, longer texts; and a teacher without states."""
+    hints = {"hidden": {"layers": [[3, 0]]}, "cosine": 1.0}
+    with pytest.raises(RecipeError) as caught:
+        load(tmp_path, teacher(TINY | {"width": 32}, max_tokens=64), distil(TINY | {"max_tokens": 128}, hints=hints))
+    said = ("compare token by token", "no layer 3", "cosine compares states of one width", "and teacher reads 64")
+    assert len(caught.value.problems) == len(said), caught.value.problems
+    assert all(any(text in problem for problem in caught.value.problems) for text in said), caught.value.problems
+    with pytest.raises(RecipeError) as caught:
+        load(tmp_path, teacher(), distil(teacher="tfidf", hints=hints))
+    assert [problem.partition("hints: ")[2][:20] for problem in caught.value.problems] == [
+        "look into the first ",
+        "hidden and cosine co",
+    ]
+
+
+PAIRS = "must be uniform, last, or pairs [student layer, teacher layer] of numbers from 0, e.g. [[0, 2], [1, 5]]"
+
+
+@pytest.mark.parametrize(
+    ("layers", "said"),
+    [
+        ([[0, 1, 2]], f"[0, 1, 2] is no pair: {PAIRS}"),
+        ([[0, 1], [1], [1, -1], [2, 1.5], [2, True]], "[1] and [1, -1] and [2, 1.5] and [2, True] are no pairs: "),
+        ([0, 2], f"0 and 2 are no pairs: {PAIRS}"),
+        ([], f"holds nothing: {PAIRS}"),
+        (3, f"{PAIRS} (found 3)"),
+        ({0: 1}, PAIRS),
+        ("unifrom", f"{PAIRS}; did you mean uniform? (found 'unifrom')"),
+    ],
+)  # fmt: skip
+def test_what_is_no_map_of_layers_is_told_once_and_in_our_words(tmp_path: Path, layers: Any, said: str) -> None:
+    problem = told(tmp_path, teacher(), distil(SAME_TOKENS, hints={"hidden": {"layers": layers}}))
+    assert f": stages.s.hints.hidden.layers: {said}" in problem, problem
+
+
+layer_pairs = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=5)
+
+
+@given(layer_pairs)
+def test_pairs_of_layers_keep_their_order(pairs: list[tuple[int, int]]) -> None:
+    """Sorted, the teacher's layers may not fall where the student's rise; one may be compared with several."""
+    crossed = any(mine < other[0] and theirs > other[1] for mine, theirs in pairs for other in pairs)
+    refused = pytest.raises(ValidationError, match=" cross: the student's layer ")
+    with refused if crossed else contextlib.nullcontext():
+        assert HiddenStates.model_validate({"layers": pairs}).layers == tuple(pairs)
+
+
+def test_crossing_pairs_are_told_with_the_mistakes_beside_them(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load(
+            tmp_path,
+            teacher(),
+            distil(SAME_TOKENS, hints={"hidden": {"layers": [[1, 2], [0, 5]], "wait": 1}, "cosine": -1}),
+        )
+    one, two, three = sorted(problem.partition("hints.")[2] for problem in caught.value.problems)
+    assert one.startswith("cosine: input should be greater than or equal to 0")
+    assert two.startswith(
+        "hidden.layers: [0, 5] and [1, 2] cross: the student's layer 1 works on what its layer 0 gives"
+    )
+    assert two.endswith("write [0, 2] and [1, 5]")
+    assert three.startswith("hidden.wait: unknown key")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"label_loss": "focal"}, "label_loss"),
+        ({"label_loss": "focal", "hardness": 1}, "label_loss"),
+        ({"distillation": "mse", "temperature": 2}, "distillation"),
+        ({"epochs": 2, "hints": {"pooled": 1}}, "epochs and hints"),
+    ],
+)
+def test_what_a_linear_student_cannot_take_is_to_be_removed(
+    tmp_path: Path, changes: dict[str, Any], named: str
+) -> None:
+    """Never to be made to fit, by a lower hardness say, only to be refused in the next pass."""
+    said = told(tmp_path, teacher(), distil({"type": "linear"}, **changes))
+    assert f"stages.s: {named} would have no effect here: only of a training in steps" in said
+    assert said.endswith(": remove it")
+    load(tmp_path, teacher(), distil({"type": "linear"}, hardness=1, temperature=2, augment={"copies": 2}))
+
+
+def test_several_teachers_are_no_list(tmp_path: Path) -> None:
+    said = told(tmp_path, teacher(), distil(teacher=["teacher", "tfidf"]))
+    assert said.endswith(
+        "teacher: must be a stage's id, or several with their weights: {teacher: 0.7, tfidf_chars: 0.3}"
+    )
 
 
 def test_hints_that_fit_pass(tmp_path: Path) -> None:

@@ -460,3 +460,55 @@ stages:
     assert "width 130 is not a multiple of heads 4" in told
     assert "'int4' is not one of" in told
     assert "quantize needs an fp32 ONNX model" in told
+
+
+AVERAGED = """version: 1
+name: averaged
+vars:
+  half: 0.5
+  teachers: {teacher: "${half}", tfidf: 0.5}
+  tiny: {layers: 1, width: 16, heads: 2}
+task: {type: multi_label, text: text, labels: [a]}
+data: {builtin: comments}
+baselines: [tfidf]
+stages:
+  - {id: teacher, type: finetune, encoder: "${tiny}"}
+  - {id: one, type: distill, teacher: "${teachers}", student: "${tiny}"}
+  - {id: two, type: distill, teacher: "${teachers}", student: "${tiny}"}
+  - {id: three, type: prune, teacher: "${teachers}"}
+"""
+USED = "used in stages.one.teacher, stages.two.teacher, stages.three.teacher"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("tfidf: 0.5", "tfidf: -1", f"line 5: vars.teachers.tfidf: input should be greater than 0 (found -1) ({USED})"),
+        ("half: 0.5", "half: 0", f"line 4: vars.half: input should be greater than 0 (found 0) ({USED})"),
+        ("{teacher: ", "{teachr: ", "line 5: vars.teachers: there is no stage teachr; did you mean teacher?; before it "
+         f"stand: tfidf, teacher ({USED})"),
+        ("width: 16", "width: 15", "line 6: vars.tiny: width 15 is not a multiple of heads 2 (used in "
+         "stages.teacher.encoder, stages.one.student, stages.two.student)"),
+        ("width: 16", "widht: 16, width: 16", "line 6: vars.tiny.widht: unknown key; did you mean width?"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_variable_is_told_once_and_where_it_stands(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    load(tmp_path, AVERAGED)
+    assert AVERAGED.count(old) == 1
+    (found,) = problems(tmp_path, AVERAGED.replace(old, new))
+    assert found.startswith(said)
+
+
+def test_a_variable_that_set_filled_and_what_each_stage_makes_of_one(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, AVERAGED, "vars.teachers.tfidf=0")
+    assert found == f"--set vars.teachers.tfidf: input should be greater than 0 (found 0) ({USED})"
+    found, other = problems(tmp_path, AVERAGED, "vars.teachers={two: 1}")
+    assert found.endswith(
+        "two comes later; a stage reads only those before it, so move it up (used in stages.one.teacher)"
+    )
+    assert other.endswith("two is this stage itself (used in stages.two.teacher)")
+    text = AVERAGED.replace('three, type: prune, teacher: "${teachers}"', "three, type: prune, teacher: {teacher: 0}")
+    (found,) = problems(tmp_path, text)
+    assert found == "line 14: stages.three.teacher.teacher: input should be greater than 0 (found 0)"

@@ -31,13 +31,11 @@ def check_hints(
     for index, stage in enumerate(parsed):
         if not isinstance(stage, Distill) or stage.hints is None:
             continue
-        problem = (
-            _without_states(stage.teacher_ids[0], known, baselines)
-            or _tokens_apart(stage.hints, stage.student)
-            or misfit(stage, known, lambda named: Size())
-        )
-        if problem is not None:
-            report(index, "hints", problem)
+        stateless = _without_states(stage.teacher_ids[0], known, baselines)
+        sizes = misfits(stage, known, lambda named: Size()) if stateless is None else ()
+        for problem in (stateless, _tokens_apart(stage.hints, stage.student), *sizes):
+            if problem is not None:
+                report(index, "hints", problem)
 
 
 def _without_states(first: str, known: Mapping[str, Stage], baselines: Collection[str]) -> str | None:
@@ -48,27 +46,34 @@ def _without_states(first: str, known: Mapping[str, Stage], baselines: Collectio
     return f"look into the first teacher, and {first} is {in_words(kind)}, without states; name a transformer first"
 
 
-def misfit(
+def misfits(
     stage: Distill, known: Mapping[str, Stage], look: Look, tokens: Mapping[str, int | None] = NOTHING
-) -> str | None:
-    """Why the stage's hints do not fit its student and first teacher, as far as their sizes can be known.
+) -> tuple[str, ...]:
+    """Every reason why the stage's hints do not fit its student and first teacher, as far as their sizes can be known.
 
     tokens: where the stages before it cut texts, by id, where more is known of it than the recipe says.
     """
     hints = stage.hints
     taught_by = known.get(stage.teacher_ids[0])
     if hints is None or taught_by is None:
-        return None
+        return ()
     student, teacher = size_of(stage, known, look), size_of(taught_by, known, look)
-    problem = hints.hidden.misfit(student.layers, teacher.layers) if hints.hidden else None
-    if problem is not None:
-        return f"hidden.layers: {problem}"
-    if hints.cosine and None not in (student.width, teacher.width) and student.width != teacher.width:
-        return (
-            f"cosine compares states of one width; the student's is {student.width}, the teacher's {teacher.width}. "
-            "Use hidden, which projects them"
-        )
-    return _reads_more(stage, hints, known, tokens)
+    layers = hints.hidden.misfit(student.layers, teacher.layers) if hints.hidden else None
+    found = (
+        f"hidden.layers: {layers}" if layers else None,
+        _widths_apart(hints, student, teacher),
+        _reads_more(stage, hints, known, tokens),
+    )
+    return tuple(problem for problem in found if problem is not None)
+
+
+def _widths_apart(hints: Hints, student: Size, teacher: Size) -> str | None:
+    if not hints.cosine or None in (student.width, teacher.width) or student.width == teacher.width:
+        return None
+    return (
+        f"cosine compares states of one width; the student's is {student.width}, the teacher's {teacher.width}. "
+        "Use hidden, which projects them"
+    )
 
 
 def _reads_more(

@@ -20,6 +20,7 @@ from compress.recipe.fits_students import check_students
 from compress.recipe.fits_task import check_task
 from compress.recipe.follows import by_id, check_stages
 from compress.recipe.goals import UNKNOWN_METRIC
+from compress.recipe.mistakes import Mistake, holds, say, tell
 from compress.recipe.overrides import apply_override
 from compress.recipe.recipe import Recipe, Written
 from compress.recipe.source import Document, parse
@@ -33,8 +34,14 @@ _PLAIN = dict.fromkeys(("tuple_type", "list_type"), "must be a list") | dict.fro
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
-def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+# a stage -> what is wrong with it besides, each with its place in the stage
+Look = Callable[[Stage], Sequence[tuple[Place, str]]]
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = (), look: Look = lambda stage: ()) -> Recipe:
     """The recipe at `path`, or the shipped one of that bare name, with `KEY=VALUE` overrides applied.
+
+    look: looks further than the recipe, at files that a stage names; its mistakes are told with the others.
 
     Raises RecipeError with every mistake found.
     """
@@ -55,10 +62,12 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     for name, value in variables.items():  # one may use those above it
         known[str(name)] = _substitute(value, known, ("vars", str(name)), document, problems)
     data = _substitute(document.data, known, (), document, problems)
-    recipe = _validate(data, document, problems)
+    mistakes: list[Mistake] = []
+    recipe = _validate(data, look, mistakes)
+    problems += tell(mistakes, document, data)
     if problems or recipe is None:
         raise RecipeError(sorted(problems, key=_line_of), str(path))
-    places = ((str(goal), _say(document, place, "", data)) for place, goal in goal_places(data.get("goals", ())))
+    places = ((str(goal), say(document, place, "", data)) for place, goal in goal_places(data.get("goals", ())))
     return recipe.read_from(Written(str(path), {goal: place.removesuffix(": ") for goal, place in places}))
 
 
@@ -104,31 +113,38 @@ def _substitute(value: Any, variables: dict[str, Any], place: Place, document: D
         known = ", ".join(variables) or "none"
         hint = did_you_mean(name, variables)
         problems.append(
-            _say(document, place, f"${{{name}}} is not among vars ({known}){hint}; add it, or --set vars.{name}=...")
+            say(
+                document,
+                place,
+                f"${{{name}}} is not among vars ({known}){hint}; add it, or --set vars.{name}=...",
+                document.data,
+            )
         )
     if unknown:
         return value
     whole = _VARIABLE.fullmatch(value)
+    if whole:
+        document.taken[place] = whole[1]
     return variables[whole[1]] if whole else _VARIABLE.sub(lambda match: str(variables[match[1]]), value)
 
 
-def _validate(data: dict[str, Any], document: Document, problems: list[str]) -> Recipe | None:
+def _validate(data: dict[str, Any], look: Look, mistakes: list[Mistake]) -> Recipe | None:
     """Validates the frame and each stage apart, so that a mistake in one hides none in another."""
     raw_stages = data.get("stages")
     items = raw_stages if isinstance(raw_stages, list) else []
     adapter: TypeAdapter[Any] = TypeAdapter(Stage)
     parsed = [
-        _try(partial(adapter.validate_python, item), ("stages", index), Stage, data, document, problems)
+        _try(partial(adapter.validate_python, item), ("stages", index), Stage, data, mistakes)
         for index, item in enumerate(items)
     ]
     # a placeholder stands for the stages, which were just validated one by one
     frame = data | ({"stages": [{"id": "placeholder", "type": "tfidf"}]} if items else {})
-    recipe = _try(partial(Recipe.model_validate, frame), (), Recipe, data, document, problems)
+    recipe = _try(partial(Recipe.model_validate, frame), (), Recipe, data, mistakes)
     asked = data.get("baselines")
     baselines = recipe.baselines if recipe else [str(name) for name in asked] if isinstance(asked, list) else []
 
     def report(index: int, key: str, text: str) -> None:
-        problems.append(_say(document, ("stages", index, key), text, data))
+        mistakes.append(Mistake(("stages", index, key), text))
 
     filled = check_stages(items, parsed, baselines, report)
     task = data.get("task")
@@ -136,18 +152,19 @@ def _validate(data: dict[str, Any], document: Document, problems: list[str]) -> 
     known = by_id(filled)
     check_hints(parsed, known, baselines, report)
     check_students(parsed, known, baselines, report)
-    check_goals(data, parsed, lambda place, text: problems.append(_say(document, place, text, data)))
-    return None if recipe is None or problems else recipe.model_copy(update={"stages": tuple(filled)})
+    for index, stage in enumerate(parsed):
+        found = () if stage is None else look(stage)
+        mistakes += [Mistake(("stages", index, *place), text) for place, text in found]
+    check_goals(data, parsed, lambda place, text: mistakes.append(Mistake(place, text)))
+    return None if recipe is None or mistakes else recipe.model_copy(update={"stages": tuple(filled)})
 
 
-def _try(
-    build: Callable[[], Any], place: Place, shape: Any, data: dict[str, Any], document: Document, problems: list[str]
-) -> Any:
+def _try(build: Callable[[], Any], place: Place, shape: Any, data: dict[str, Any], mistakes: list[Mistake]) -> Any:
     try:
         return build()
     except ValidationError as error:
         details = error.errors(include_url=False)
-        problems += [_explain(it, place, shape, data, document) for it in details if not _follows(it, details)]
+        mistakes += [_explain(it, place, shape, data) for it in details if not _follows(it, details)]
         return None
 
 
@@ -158,35 +175,31 @@ def _follows(detail: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
     return detail["type"] == UNKNOWN_METRIC or (detail["type"] == "too_short" and below)
 
 
-def _explain(detail: ErrorDetails, prefix: Place, shape: Any, data: dict[str, Any], document: Document) -> str:
+def _explain(detail: ErrorDetails, prefix: Place, shape: Any, data: dict[str, Any]) -> Mistake:
     kind, context = detail["type"], detail.get("ctx", {})
     place = _real_place((*prefix, *detail["loc"]), data, missing=kind == "missing")
     last = str(detail["loc"][-1]) if detail["loc"] else ""
     if kind == "extra_forbidden":
         known = _fields(shape, detail["loc"][:-1], data if not prefix else _at(data, prefix))
-        return _say(document, place, f"unknown key{did_you_mean(last, known)}; known here: {', '.join(known)}", data)
+        return Mistake(place, f"unknown key{did_you_mean(last, known)}; known here: {', '.join(known)}")
     if kind == "missing":
-        return _say(document, place, "is missing", data)
+        return Mistake(place, "is missing")
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
         found = str(context.get("tag", ""))
         text = f"{found!r} is no type of stage{did_you_mean(found, STAGE_TYPES)}" if found else "needs a type"
-        return _say(document, (*place, "type"), f"{text}; types: {', '.join(STAGE_TYPES)}", data)
+        return Mistake((*place, "type"), f"{text}; types: {', '.join(STAGE_TYPES)}")
     if kind == "literal_error":
         options = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         hint = did_you_mean(str(detail["input"]), options)
-        return _say(
-            document,
-            place,
-            f"{detail['input']!r} is not one of {', '.join(options) or context.get('expected')}{hint}",
-            data,
-        )
+        named = ", ".join(options) or context.get("expected")
+        return Mistake(place, f"{detail['input']!r} is not one of {named}{hint}")
     if kind == "too_short":
-        return _say(document, place, "holds nothing; name at least one", data)
+        return Mistake(place, "holds nothing; name at least one")
     if kind == "string_type" and isinstance(detail["input"], bool | int | float):
-        return _say(document, place, f"YAML reads this as {detail['input']!r}, and it must be text: quote it", data)
+        return Mistake(place, f"YAML reads this as {detail['input']!r}, and it must be text: quote it")
     message = _PLAIN.get(kind) or detail["msg"].removeprefix("Value error, ")
     shown = "" if isinstance(detail["input"], dict | list | BaseModel) else f" (found {detail['input']!r})"
-    return _say(document, place, message[0].lower() + message[1:] + shown, data)
+    return Mistake(place, message[0].lower() + message[1:] + shown)
 
 
 def _real_place(place: Place, data: Any, missing: bool) -> Place:
@@ -198,19 +211,12 @@ def _real_place(place: Place, data: Any, missing: bool) -> Place:
     here: Any = data
     for depth, part in enumerate(place):
         key = "from" if part == "from_" else part
-        if _holds(here, key):
+        if holds(here, key):
             here = here[key]
         elif not missing or depth < len(place) - 1 or not isinstance(here, dict):
             continue
         real.append(key)
     return tuple(real)
-
-
-def _holds(data: Any, part: str | int) -> bool:
-    """Whether `data[part]` is there."""
-    return (isinstance(data, dict) and part in data) or (
-        isinstance(data, list) and isinstance(part, int) and part < len(data)
-    )
 
 
 def _at(data: Any, place: Place) -> Any:
@@ -225,7 +231,7 @@ def _fields(shape: Any, location: Place, value: Any) -> list[str]:
     for part in location:
         fields = [model.model_fields[str(part)] for model in models if str(part) in model.model_fields]
         annotations = [field.annotation for field in fields] or annotations
-        value = value[part] if _holds(value, part) else value
+        value = value[part] if holds(value, part) else value
         models = [model for annotation in annotations for model in _models(annotation, value)]
     names = [field.alias or name for model in models for name, field in model.model_fields.items()]
     return sorted(set(names), key=names.index)
@@ -243,25 +249,3 @@ def _models(annotation: Any, value: Any) -> list[type[BaseModel]]:
     keys = set(value) if isinstance(value, dict) else set()
     wanted = STAGE_TYPES.get(str(value.get("type"))) if isinstance(value, dict) else None
     return [wanted] if wanted in models else sorted(models, key=lambda model: -len(keys & set(model.model_fields)))[:1]
-
-
-def _say(document: Document, place: Place, text: str, data: Any = None) -> str:
-    """The text with its place: the line, or --set where the value is from there, then the keys."""
-    data = data if data is not None else document.data
-    shown = _readable(place, data)
-    if document.is_set(place):
-        return f"--set {shown}: {text}"
-    sets = ", ".join(f"--set {_readable(one, data)}" for one in document.sets_below(place))
-    line = document.line(place) if document.lines else None
-    where = f"line {line}" + (f" with {sets}" if sets else "") if line else ""
-    return (f"{where}: " if where else "") + (f"{shown}: " if shown else "") + text
-
-
-def _readable(place: Place, data: Any) -> str:
-    """`stages.teacher.epochs`: list items that have an id are named by it, as `--set` names them."""
-    parts: list[str] = []
-    for part in place:
-        data = data[part] if _holds(data, part) else None
-        named = isinstance(part, int) and isinstance(data, dict) and data.get("id")
-        parts.append(str(data["id"]) if named else str(part))
-    return ".".join(parts)

@@ -42,11 +42,16 @@ _Loader.add_implicit_resolver(
 
 @dataclass
 class Document:
-    """A parsed YAML mapping. lines: 1-based line of every key and item, by its path; set_: paths that --set filled."""
+    """A parsed YAML mapping.
+
+    lines: 1-based line of every key and item, by its path. set_: paths that --set filled. taken: the name of the
+    variable whose value stands at a path, whole.
+    """
 
     data: dict[str, Any]
     lines: dict[Path, int] = field(default_factory=dict)
     set_: set[Path] = field(default_factory=set)
+    taken: dict[Path, str] = field(default_factory=dict)
 
     def is_set(self, path: Path) -> bool:
         """Whether what stands there is not the file's, but came from --set."""
@@ -55,6 +60,18 @@ class Document:
     def sets_below(self, path: Path) -> list[Path]:
         """What of the value that stands there came from --set."""
         return sorted((one for one in self.set_ if path and one[: len(path)] == path), key=str)
+
+    def taking(self, path: Path) -> Path | None:
+        """Where a variable's value begins that `path` lies in; None where it lies in none."""
+        return next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self.taken), None)
+
+    def origin(self, path: Path) -> Path:
+        """Where the value at `path` is written: in `vars`, if it was taken from there, else `path` itself."""
+        taking = self.taking(path)
+        if taking is None:
+            return path
+        # its value may hold others, of those above it
+        return self.origin(("vars", self.taken[taking], *path[len(taking) :]))
 
     def line(self, path: Path) -> int | None:
         """Line of `path`, or of the nearest thing around it that stands in the file."""

@@ -133,9 +133,8 @@ class Finetune(Training, FromPretrained, ReadsTexts):
 
     @model_validator(mode="after")
     def _of_a_loop(self) -> Self:
-        _refuse_loop(self, self.encoder)
+        _refuse_loop(self, self.encoder, "label_loss")
         if isinstance(self.encoder, LinearShape):
-            self.refuse_ignored(("label_loss",), "of a training in steps; a linear model is fitted by cross_entropy")
             self.encoder.refuse_ignored(("asked",), "with a teacher to answer; fine-tuning has none")
         return self
 
@@ -190,6 +189,8 @@ class Distill(Training, Taught):
 
     @model_validator(mode="after")
     def _of_logits(self) -> Self:
+        if isinstance(self.student, LinearShape):  # _of_a_loop says what such a one has no use for
+            return self
         if self.distillation == "mse":
             self.refuse_ignored(("temperature",), "of distillation: kd")
         if self.hardness == 1:
@@ -198,10 +199,7 @@ class Distill(Training, Taught):
 
     @model_validator(mode="after")
     def _of_a_loop(self) -> Self:
-        _refuse_loop(self, self.student)
-        if isinstance(self.student, LinearShape):
-            keys = ("distillation", "label_loss", "hints")
-            self.refuse_ignored(keys, "of a student that is trained step by step; a linear one is fitted by kd")
+        _refuse_loop(self, self.student, "distillation", "label_loss", "hints")
         if isinstance(self.student, EmbeddingBagShape) and self.hints is not None and self.hints.of_tokens:
             raise ValueError(
                 "hints.hidden and hints.cosine compare token states, and an embedding_bag has none; use pooled"
@@ -249,10 +247,16 @@ class Quantize(Follows):
     scheme: Literal["fp16", "int8_dynamic"]
 
 
-def _refuse_loop(stage: Training, shape: object) -> None:
-    """A linear model is fitted to a loss with one optimum, on all rows at once: there are no batches and no chance."""
+def _refuse_loop(stage: Training, shape: object, *losses: str) -> None:
+    """A linear model is fitted to a loss with one optimum, on all rows at once: there are no batches and no chance.
+
+    losses: keys of other losses, which such a fit cannot take.
+    """
     if isinstance(shape, LinearShape):
-        stage.refuse_ignored(_OF_A_LOOP, "of a training in steps; a linear model is fitted at once, without chance")
+        why = (
+            "of a training in steps; a linear model is fitted at once, by a loss of its own, without chance: remove it"
+        )
+        stage.refuse_ignored((*_OF_A_LOOP, *losses), why)
 
 
 Stage = Annotated[Load | Finetune | Tfidf | Distill | Prune | Export | Quantize, Discriminator("type")]
