@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from families import save_family
 
+from compress.recipe.learning import Asymmetric, Augment, Focal, HiddenStates, Hints
 from compress.recipe.load import load_recipe, shipped_recipes
+from compress.recipe.model import Section
+from compress.recipe.stages import Distill, Finetune
 
 Command = Callable[..., Any]
 RECIPES = shipped_recipes()
@@ -31,6 +35,54 @@ def test_a_recipe_opens_and_begins_with_its_command(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_a_recipe_is_named_in_the_recipes_readme(name: str) -> None:
     assert f"`{name}.yaml`" in (RECIPES[name].parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_recipe_shows_each_loss_hints_and_more_texts() -> None:
+    stages = {stage.id: stage for stage in load_recipe("jigsaw-rare-labels").stages}
+    losses = {type(stage.label_loss) for stage in stages.values() if isinstance(stage, Finetune | Distill)}
+    assert losses == {str, Focal, Asymmetric}
+    short, tiny = stages["short"], stages["tiny"]
+    assert isinstance(short, Distill)
+    assert short.hints == Hints(hidden=HiddenStates(weight=0.1), cosine=0.1)
+    assert isinstance(tiny, Distill)
+    assert (tiny.hints, tiny.augment) == (Hints(pooled=0.1), Augment())
+
+
+def test_the_documentation_shows_losses_hints_and_their_defaults(tmp_path: Path) -> None:
+    """What the snippet spells out is what a recipe that leaves it out would have, and so is the table."""
+    text = (RECIPES["quickstart"].parent / "README.md").read_text(encoding="utf-8")
+    section = text.partition("## Rare labels")[2].partition("\n## ")[0]
+    head = {"version": 1, "name": "r", "task": {"type": "multi_label", "text": "t", "labels": ["a"]}}
+    shown = head | {"data": {"dir": "d"}} | yaml.safe_load(section.partition("```yaml")[2].partition("```")[0])
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(shown), encoding="utf-8")
+    teacher, short, tiny = load_recipe(tmp_path / "r.yaml").stages
+    assert isinstance(teacher, Finetune)
+    assert isinstance(short, Distill)
+    assert isinstance(tiny, Distill)
+    assert teacher.label_loss == Asymmetric(type="asymmetric")
+    assert tiny.label_loss == Focal(type="focal")
+    assert tiny.augment == Augment()
+    assert short.hints is not None
+    assert short.hints.hidden is not None
+    assert short.hints.hidden.pairs(3, 12) == HiddenStates().pairs(3, 12)
+    rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in section.splitlines() if line.startswith("| `")]
+    assert dict(rows) == {
+        "`label_loss`": defaults(Finetune, "label_loss"),
+        "`focal`: `gamma`": defaults(Focal, "gamma"),
+        "`asymmetric`: `gamma_positive`, `gamma_negative`": defaults(Asymmetric, "gamma_positive", "gamma_negative"),
+        "`asymmetric`: `clip`": defaults(Asymmetric, "clip"),
+        "`hints`: `hidden`, `cosine`, `pooled`": defaults(Hints, "hidden", "cosine", "pooled"),
+        "`hidden`: `weight`": defaults(HiddenStates, "weight"),
+        "`hidden`: `layers`": defaults(HiddenStates, "layers"),
+        "`augment`: `copies`": defaults(Augment, "copies"),
+        "`augment`: `delete`, `mask`": defaults(Augment, "delete", "mask"),
+        "`augment`: `ngrams`": defaults(Augment, "ngrams"),
+    }
+
+
+def defaults(section: type[Section], *keys: str) -> str:
+    values = (section.model_fields[key].default for key in keys)
+    return ", ".join("none" if value is None else str(value).removesuffix(".0") for value in values)
 
 
 def test_the_mpnet_recipe_runs_whole_on_tiny_encoders(
@@ -113,3 +165,25 @@ def test_the_tiny_recipes_run_whole_on_a_tiny_teacher(
     for stage in ("labels-only", "distilled", "distilled-int8"):
         config = json.loads((tmp_path / "run/artifacts" / stage / "config.json").read_text())
         assert (config["model_type"], config["compress"].get("attention")) == kinds[name]
+
+
+def test_the_rare_labels_recipe_runs_whole_on_a_tiny_teacher(
+    tmp_path: Path, comment_files: Path, tiny_encoder: Callable[[str], Path], command: Command
+) -> None:
+    """Three losses, hints of states and of pooled vectors, and texts made of the transfer set's."""
+    trained = ("teacher", "labels-only", "focal", "asymmetric", "short", "tiny")
+    sets = (
+        f"data.dir={comment_files}",
+        f"stages.teacher.encoder={tiny_encoder('bert')}",
+        "stages.teacher.sha256=null",
+        "stages.teacher.max_tokens=32",
+        "stages.short.student.init.layers=[1]",
+        "vars.tiny={layers: 1, width: 16, heads: 2, tokenizer: {type: wordpiece, size: 300}, max_tokens: 32}",
+        *(f"stages.{stage}.epochs=0.5" for stage in trained),
+        *SMALL,
+    )
+    arguments = [part for item in sets for part in ("--set", item)]
+    ended = command("run", "jigsaw-rare-labels", "--out", tmp_path / "run", *arguments)
+    assert ended.code == 0, ended.err
+    found = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))["candidates"]
+    assert [item["id"] for item in found] == ["tfidf_chars", *trained, "tiny-onnx", "tiny-int8"]
