@@ -17,6 +17,7 @@ from compress.errors import ArtifactError, RecipeError, UserError
 from compress.inputs import DataFacts, RecipeData
 from compress.measure import VERSION, measure, measure_seeds
 from compress.measure.latency import METHOD
+from compress.preflight import seen_notes
 from compress.recipe.data import Task
 from compress.recipe.fits_goals import check_test_sets
 from compress.recipe.recipe import Evaluate, Recipe, parents_of, teacher_of
@@ -72,7 +73,13 @@ def report_run(
         candidates=measured.measurements,
         teacher_id=teacher,
         first_set=first,
-        notes=(*data.facts.notes, *measured.notes, *measured.timing_notes, *_stage_notes(artifacts)),
+        notes=(
+            *data.facts.notes,
+            *seen_notes(recipe),
+            *measured.notes,
+            *measured.timing_notes,
+            *_stage_notes(artifacts),
+        ),
         command=command,
         timing=measured.timing,
         test_sha256s=digests,

@@ -20,7 +20,7 @@ from compress.environment import LIBRARIES, has_cuda
 from compress.inputs import Inputs, Made, RecipeData, Teacher
 from compress.judge import Outcome, check_goal_sets, check_same_run, report_run
 from compress.plan import Plan, Step, artifact_path, cached_artifact, make_plan
-from compress.preflight import check_plan
+from compress.preflight import check_plan, seen_notes
 from compress.pretrained import weights_sha256
 from compress.recipe.recipe import Recipe, layers_of
 from compress.recipe.reference import encoder_reference
@@ -51,7 +51,7 @@ def run_recipe(
         if not pending.stages:  # else a fresh run was asked for, now or before it was killed
             check_same_run(recipe, data.facts, out)
         check_goal_sets(recipe, data.facts)
-        for note in data.facts.notes:
+        for note in (*data.facts.notes, *seen_notes(recipe)):
             notify(note)
         artifacts, ran = _run_steps(recipe, data, pending, out, progress)
         processes.from_first(_no_call)  # the others may go: what is measured now has the machine to itself

@@ -4,14 +4,17 @@ transformers is imported only where a pretrained model is to be opened.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from compress.artifact import MANIFEST
 from compress.environment import check_onnxruntime
 from compress.errors import ArtifactError, EncoderError
 from compress.plan import Plan, Step
 from compress.pretrained import find_pretrained
 from compress.recipe.data import Task
-from compress.recipe.fits_hints import Size, misfit
+from compress.recipe.fits_hints import Size, misfits
 from compress.recipe.max_tokens import max_tokens_of
+from compress.recipe.recipe import Recipe
 from compress.recipe.reference import encoder_reference
 from compress.recipe.stages import Distill, Export, Finetune, Load, Quantize
 from compress.recipe.students import PretrainedStudent
@@ -37,6 +40,23 @@ def check_plan(plan: Plan, task: Task) -> None:
                 if str(error).startswith("stages."):
                     raise
                 raise type(error)(f"stages.{name}: {error}") from error
+
+
+def seen_notes(recipe: Recipe) -> tuple[str, ...]:
+    """A note for each stage that loads a model of this project, where the test rows are drawn by seed.
+
+    Its training may have drawn others: by another seed or share, or from files in another order.
+    """
+    if recipe.data.test_share is None:
+        return ()
+    loaded = (stage for stage in recipe.all_stages if isinstance(stage, Load))
+    return tuple(
+        f"stages.{stage.id}.model: {stage.model} was made by this project, and data.test_share draws the test rows by "
+        "seed: it may have seen some of them in training, and would then look better than it is. Name a file of rows "
+        "that it has not seen in data.test"
+        for stage in loaded
+        if (Path(stage.model).expanduser() / MANIFEST).is_file()
+    )
 
 
 def _check(step: Step, task: Task, tokens: int | None) -> int | None:
@@ -66,9 +86,9 @@ def _check_hints(step: Step, plan: Plan, tokens: Mapping[str, int | None]) -> No
         return
     steps = {other.stage.id: other for other in plan.steps}
     known = {name: other.stage for name, other in steps.items()}
-    problem = misfit(stage, known, lambda named: _size(steps[named.id]), tokens)
-    if problem is not None:
-        raise EncoderError(f"stages.{stage.id}.hints: {problem}.")
+    problems = misfits(stage, known, lambda named: _size(steps[named.id]), tokens)
+    if problems:
+        raise EncoderError("\n".join(f"stages.{stage.id}.hints: {problem}." for problem in problems))
 
 
 def _size(step: Step) -> Size:

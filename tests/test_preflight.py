@@ -12,7 +12,7 @@ from compress.artifact import open_artifact
 from compress.errors import ArtifactError, CompressError, EncoderError, MissingPackageError
 from compress.inputs import DataFacts
 from compress.plan import Plan, Step, make_plan
-from compress.preflight import check_plan
+from compress.preflight import check_plan, seen_notes
 from compress.recipe.recipe import Recipe
 
 FACTS = DataFacts({"train": "t", "validation": "v", "unlabeled": "u", "test:test": "e"}, 1000, ())
@@ -128,6 +128,39 @@ def test_the_labels_of_a_classifier_that_is_loaded(tmp_path: Path, teacher: Any)
         check(tmp_path, loaded, labels=("toxicc", *LABELS[1:]))
 
 
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("./nofolder", r"the folder \./nofolder does not exist\. Name one with a config\.json"),
+        ("package:typo_of_a_package/model", "is not installed. Install it"),
+        ("{here}", r"holds no config\.json, so it is no transformers model\. Name another"),
+    ],
+)
+def test_a_classifier_that_is_not_there_is_told_with_its_key(tmp_path: Path, model: str, said: str) -> None:
+    with pytest.raises(EncoderError, match=rf"^stages\.late\.model: .*{said}"):
+        check(tmp_path, {"id": "late", "type": "load", "model": model.format(here=tmp_path)})
+
+
+def test_an_encoder_that_is_not_there_is_told_with_its_key(tmp_path: Path, encoder: Path) -> None:
+    with pytest.raises(EncoderError, match=r"^stages\.teacher\.encoder: the folder .*none does not exist"):
+        check(tmp_path, finetune(tmp_path / "none"))
+    with pytest.raises(EncoderError, match=r"^stages\.small\.student\.encoder: the folder .*none does not exist"):
+        check(tmp_path, finetune(encoder), student(tmp_path / "none"))
+
+
+def test_a_model_of_ours_may_have_seen_test_rows_that_are_drawn(teacher: Any, encoder: Path) -> None:
+    def notes(model: Path, **data: Any) -> tuple[str, ...]:
+        task = {"type": "multi_label", "text": "t", "labels": list(LABELS)}
+        stages = [{"id": "late", "type": "load", "model": str(model)}]
+        given = {"version": 1, "name": "n", "task": task, "data": {"train": "a.csv"} | data, "stages": stages}
+        return seen_notes(Recipe.model_validate(given))
+
+    (told,) = notes(teacher.path, test_share=0.2)
+    assert told.startswith("stages.late.model: ")
+    assert "may have seen some of them in training" in told
+    assert notes(teacher.path, test={"held_out": "b.csv"}) == notes(encoder, test_share=0.2) == ()
+
+
 def test_an_artifact_that_cannot_be_loaded(tmp_path: Path, teacher: Any) -> None:
     copy = shutil.copytree(teacher.path, tmp_path / "copy")
     (copy / "model.safetensors").write_bytes(b"other")
@@ -180,3 +213,7 @@ def test_hints_are_held_against_both_configurations(tmp_path: Path, encoder: Pat
         check(tmp_path, finetune(teacher), hints(encoder))
     with pytest.raises(EncoderError, match="the student's is 32, the teacher's 48"):
         check(tmp_path, finetune(teacher), hints(encoder, [[0, 0]], cosine=1.0))
+    with pytest.raises(
+        EncoderError, match=r"no layer 1: it has 1, numbered 0 to 0\.\nstages\.small\.hints: cosine compar"
+    ):
+        check(tmp_path, finetune(teacher), hints(encoder, [[0, 1]], cosine=1.0))

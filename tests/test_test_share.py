@@ -49,6 +49,27 @@ def test_the_seed_decides_which_rows(tmp_path: Path) -> None:
     assert np.array_equal(first.targets, again.targets)
 
 
+def test_the_order_of_the_labels_does_not_decide_which_rows(tmp_path: Path) -> None:
+    """The two labels are as rare as each other, and rows have one, both or none."""
+    with (tmp_path / "all.csv").open("w", encoding="utf-8", newline="") as out:
+        rows = [(f"text {n}", int(n % 10 in (0, 1)), int(n % 10 in (1, 2))) for n in range(200)]
+        csv.writer(out).writerows([("body", "common", "rare"), *rows])
+    data = Data(train=(str(tmp_path / "all.csv"),), test_share=0.2)
+    turned = TASK.model_copy(update={"labels": ("rare", "common")})
+    one, other = load_splits(data, TASK, 13), load_splits(data, turned, 13)
+    assert one.tests["test"].texts == other.tests["test"].texts
+    assert one.validation.texts == other.validation.texts
+    np.testing.assert_array_equal(one.tests["test"].targets, other.tests["test"].targets[:, ::-1])
+
+
+@pytest.mark.parametrize("content", ["", "body\n"])
+def test_unlabeled_texts_that_are_none_are_told_with_their_key(tmp_path: Path, content: str) -> None:
+    (tmp_path / "more.csv").write_text(content)
+    data = Data(train=(str(write(tmp_path / "all.csv")),), unlabeled=(str(tmp_path / "more.csv"),), test_share=0.2)
+    with pytest.raises(DataError, match=r"^data\.unlabeled: .*more\.csv: the file .* students learn from train alone"):
+        load_splits(data, TASK, 13)
+
+
 def test_files_that_are_named_stay_as_they_are(tmp_path: Path) -> None:
     files = {"train": str(write(tmp_path / "train.csv")), "validation": str(write(tmp_path / "validation.csv", 30))}
     splits = load_splits(Data.model_validate({**files, "test_share": 0.1}), TASK, 13)

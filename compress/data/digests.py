@@ -14,7 +14,7 @@ from compress.errors import DataError
 from compress.recipe.data import BuiltinSource, Data, HubSource, Task
 from eval.contract import LabelledTexts
 
-FORMAT_VERSION = 1  # of what loading makes of the same files: raise it when a reading rule changes
+FORMAT_VERSION = 2  # of what loading makes of the same files: raise it when a reading rule changes
 
 
 def source_key(data: Data, task: Task, seed: int, slices: tuple[str, ...] = ()) -> str:

@@ -41,7 +41,7 @@ def load_splits(data: Data, task: Task, seed: int, slices: tuple[str, ...] = ())
         for role, origins in layout.roles()
         if origins and role != "unlabeled"
     }
-    unlabeled = tuple(text for origin in layout.unlabeled for text in _texts(origin, task, seed))
+    unlabeled = _unlabeled(layout, data, task, seed)
     train, validation, tests, notes = _shared_out(read, layout, data, seed)
     notes = (*notes, *(note for part in read.values() for note in part.notes), *_origin_notes(layout.roles()))
     splits = Splits(train, validation, unlabeled, tests, tuple(dict.fromkeys(notes)))
@@ -91,7 +91,8 @@ def _unread_tests(data: Data) -> tuple[str, ...]:
 
 def _split_off(rows: LabelledTexts, share: float, name: str, seed: int) -> tuple[LabelledTexts, LabelledTexts, str]:
     """What stays, what goes, and a note. DataError where no row can go."""
-    held = held_out(rows.targets, share, seed)
+    by_name = sorted(range(len(rows.labels)), key=rows.labels.__getitem__)  # in whatever order the recipe names them
+    held = held_out(rows.targets[:, by_name], share, seed)
     if not held.any():
         raise DataError(
             f"data: {len(rows)} train rows are too few to split {share:.0%} off for {name}; name a {name} file in "
@@ -137,6 +138,15 @@ def _builtin(source: BuiltinSource, task: Task, seed: int) -> LabelledTexts:
             )
     texts, targets = synthetic.generate(source.split, seed)
     return LabelledTexts(texts, task.labels, targets[:, [synthetic.LABELS.index(label) for label in task.labels]])
+
+
+def _unlabeled(layout: Layout, data: Data, task: Task, seed: int) -> tuple[str, ...]:
+    """DataError with the key that the file was found by."""
+    try:
+        return tuple(text for origin in layout.unlabeled for text in _texts(origin, task, seed))
+    except DataError as error:
+        key = "data.unlabeled" if data.unlabeled else "data.dir"
+        raise DataError(f"{key}: {error}. Without unlabeled texts students learn from train alone") from error
 
 
 def _texts(origin: Origin, task: Task, seed: int) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ def held_out(targets: NDArray[Any], share: float, seed: int) -> NDArray[np.bool_
     """(N,) True for the rows to hold out: about `share` of the rows of each rarest label, and of those with no label.
 
     A label of 20 rows so gets its share too. The only row of its kind stays on this side. Rows of a regression (float
-    targets) are all of one kind.
+    targets) are all of one kind. The order of the columns decides which of equally rare labels counts as the rarer, and
+    which rows chance takes.
     """
     generator = np.random.default_rng([seed, 0x5EED])
     stratum = np.zeros(len(targets), np.int64) if targets.dtype.kind == "f" else strata(targets)
