@@ -4,7 +4,7 @@ What needs the texts is looked at here, and by nothing that trains.
 """
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from compress.recipe.students import (
     TinyEncoder,
     WordVectors,
 )
-from compress.vocabulary.vectors import are_here, check_vectors
+from compress.vocabulary.vectors import check_vectors
 
 
 def check_beginnings(plan: Plan, splits: Callable[[], Splits]) -> None:
@@ -43,18 +43,21 @@ def check_beginnings(plan: Plan, splits: Callable[[], Splits]) -> None:
                 raise EncoderError(f"stages.{stage.id}.{_place(stage)}{error}") from error
 
 
-def check_widths(stages: Iterable[Stage]) -> None:
-    """Raises EncoderError where word vectors that are on this disk are not those that their student begins with.
+def vector_mistakes(stage: Stage) -> tuple[tuple[tuple[str, ...], str], ...]:
+    """What is wrong with the word vectors of a stage, and its place in the stage; nothing where it takes none.
 
-    What is not here yet passes: the run says so before it trains.
+    They must be on this disk, be those that are pinned, and as wide as the embeddings. Of a text file the first lines
+    are read, and all of it only for a pin.
     """
-    for stage in stages:
-        shape = shape_of(stage)
-        if isinstance(shape, TinyEncoder) and isinstance(shape.embeddings, WordVectors) and are_here(shape.embeddings):
-            try:
-                check_vectors(shape.embeddings, shape.embedding_rank or shape.width)
-            except EncoderError as error:
-                raise EncoderError(f"stages.{stage.id}.{_place(stage)}{error}") from error
+    shape = shape_of(stage)
+    if not isinstance(shape, TinyEncoder) or not isinstance(shape.embeddings, WordVectors):
+        return ()
+    try:
+        check_vectors(shape.embeddings, shape.embedding_rank or shape.width)
+    except EncoderError as error:
+        place, _, text = str(error).partition(": ")
+        return (((shape_key(stage), *place.split(".")), text),)
+    return ()
 
 
 def _place(stage: Stage) -> str:

@@ -97,8 +97,25 @@ def _teachers(stage: Stage) -> dict[str, object]:
 
 
 def _encoder_identity(stage: Stage) -> str | None:
+    """Raises EncoderError with the stage's place where the model is not there."""
     reference = encoder_reference(stage)
-    return pretrained_identity(reference.name, reference.revision) if reference else None
+    if reference is None:
+        return None
+    try:
+        return pretrained_identity(reference.name, reference.revision)
+    except EncoderError as error:
+        raise EncoderError(f"stages.{stage.id}.{_model_key(stage)}: {error}") from error
+
+
+def _model_key(stage: Stage) -> str:
+    """The key under which a stage names the pretrained model that it begins with."""
+    match stage:
+        case Load():
+            return "model"
+        case Distill():
+            return "student.encoder"
+        case _:
+            return "encoder"
 
 
 def _vectors(stage: Stage) -> dict[str, str]:

@@ -75,8 +75,9 @@ def check_config(folder: Path) -> None:
     if (folder / "config.json").is_file():
         return
     inside = ", ".join(sorted(path.name for path in (folder / "artifacts").glob("*") if path.is_dir()))
-    hint = f" It is a run's folder; name one of its artifacts: {folder / 'artifacts'}/({inside})." if inside else ""
-    raise EncoderError(f"{folder} holds no config.json, so it is no transformers model.{hint}")
+    a_run = f"It is a run's folder; name one of its artifacts: {folder / 'artifacts'}/({inside})."
+    hint = a_run if inside else "Name another."
+    raise EncoderError(f"{folder} holds no config.json, so it is no transformers model. {hint}")
 
 
 def _find(reference: str, revision: str | None) -> Path:
@@ -96,7 +97,10 @@ def _local(reference: str) -> Path | None:
         or "\\" in reference
         or not _hub_like(reference)
     ):
-        raise EncoderError(f"the folder {reference} does not exist.")
+        raise EncoderError(
+            f"the folder {reference} does not exist. Name one with a config.json, a hub id (OWNER/NAME), or "
+            "package:NAME/PATH."
+        )
     return None
 
 

@@ -12,6 +12,7 @@ from compress.inputs import DataFacts
 from compress.keys import cache_key
 from compress.plan import make_plan
 from compress.recipe.recipe import Recipe
+from compress.vocabulary.vectors import vectors_sha256
 
 FACTS = DataFacts({"train": "t", "validation": "v", "unlabeled": "u", "test:test": "e"}, 1000, ())
 SHAPE = {"layers": 2, "width": 16, "heads": 2}
@@ -122,6 +123,7 @@ def test_pieces_and_embeddings_come_from_a_transformer(checked: Any, student: di
 def test_check_says_that_vectors_are_of_another_width_where_they_are_here(checked: Any, tmp_path: Path) -> None:
     file = tmp_path / "vectors.txt"
     student = SHAPE | {"embeddings": {"vectors": str(file)}}
+    file.write_text(f"the {'1 ' * 16}\n")
     assert checked(teacher_on(SHAPE), taught(student)).code == 0
     file.write_text("the 1 2 3\n")
     ended = checked(teacher_on(SHAPE), taught(student))
@@ -130,10 +132,58 @@ def test_check_says_that_vectors_are_of_another_width_where_they_are_here(checke
     assert "vectors of 3 numbers, the student's embeddings have 16" in " ".join(ended.err.split())
 
 
-def test_check_says_that_vectors_are_others_and_passes_those_that_are_not_here(checked: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["check", "plan", "run"])
+def test_vectors_that_are_not_here_are_told_with_the_other_mistakes(
+    command: Command, tmp_path: Path, name: str
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        f"""version: 1
+name: n
+task: {{type: multi_label, text: comment_text, labels: [toxic]}}
+data: {{builtin: comments}}
+stages:
+  - {{id: teacher, type: finetune, encoder: {{layers: 1, width: 8, heads: 1}}, epochs: -1}}
+  - id: small
+    type: distill
+    teacher: teacher
+    student:
+      layers: 1
+      width: 8
+      heads: 1
+      embeddings:
+        vectors: {tmp_path}/none.txt
+"""
+    )
+    ended = command(name, recipe)
+    said = " ".join(ended.err.split())
+    assert ended.code == 2
+    assert "2 mistakes" in said
+    assert "line 6: stages.teacher.epochs" in said
+    assert f"line 15: stages.small.student.embeddings.vectors: {tmp_path}/none.txt does not exist" in said
+
+
+def test_the_digest_of_vectors_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def digest(file: Path) -> str:
+        read.append(file)
+        return "0" * 64
+
+    monkeypatch.setattr("compress.vocabulary.vectors.sha256_file", digest)
+    file = tmp_path / "vectors.txt"
+    file.write_text("the 1\n")
+    for _ in range(3):
+        assert vectors_sha256(file) == "0" * 64
+    assert read == [file]
+    file.write_text("the 1 2\n")
+    vectors_sha256(file)
+    assert read == [file, file]
+
+
+def test_check_says_that_vectors_are_others(checked: Any, tmp_path: Path) -> None:
     vectors = {"vectors": str(tmp_path / "vectors.txt"), "sha256": "0" * 64}
     student = SHAPE | {"embeddings": vectors}
-    assert checked(teacher_on(SHAPE), taught(student)).code == 0
     (tmp_path / "vectors.txt").write_text(f"the {'1 ' * 16}\n")
     ended = checked(teacher_on(SHAPE), taught(student))
     assert ended.code == 2

@@ -116,7 +116,7 @@ def test_a_label_it_does_not_have_is_named_with_a_guess(workshop: Any, published
 def test_another_number_of_labels_is_refused(workshop: Any, source: str, request: pytest.FixtureRequest) -> None:
     given = request.getfixturevalue(source)
     folder = given if isinstance(given, Path) else given.path
-    with pytest.raises(EncoderError, match=r"has 6 labels .*the task has 2"):
+    with pytest.raises(EncoderError, match=r"has 6 labels .*the task has 2 .*type: finetune"):
         relabelled(workshop, workshop.task.labels[:2]).make(load.run, config(folder))
 
 

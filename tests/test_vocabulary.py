@@ -21,7 +21,7 @@ from compress.vocabulary.learn import train_vocabulary
 from compress.vocabulary.rules import normalizer
 from compress.vocabulary.trim import check_pieces, teachers_tokenizer
 from compress.vocabulary.unigram import unigram_pieces
-from compress.vocabulary.words import check_alphabet, letters_kept, size_keeping
+from compress.vocabulary.words import alphabet_notes, check_alphabet, letters_kept, size_keeping
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 KINDS = {
@@ -193,6 +193,21 @@ def test_an_alphabet_beyond_the_most_that_any_vocabulary_takes_in_passes() -> No
     with pytest.raises(EncoderError, match="need 2,005 pieces"):
         check_alphabet(Unigram(type="unigram", size=2004), texts)
     check_alphabet(WordPiece(type="wordpiece", size=4000), texts)
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "unigram"])
+def test_characters_for_which_a_size_has_no_room_are_told(kind: str, tmp_path: Path) -> None:
+    """26 letters make up nearly all; of 120 rare ones a vocabulary of 200 pieces takes in so many as it can."""
+    rare = [chr(0x4E00 + number) for number in range(120)]
+    texts = ["abcdefghijklm nopqrstuvwxyz"] * 5000 + [" ".join(rare)]
+    check_alphabet(KINDS[kind], texts)
+    tokenizer = train_vocabulary(KINDS[kind], texts, tmp_path, 256)
+    letters = {piece.removeprefix("##") for piece in tokenizer.inner.get_vocab() if len(piece.removeprefix("##")) == 1}
+    (note,) = alphabet_notes(KINDS[kind], texts, tokenizer.vocabulary_size)
+    assert f"200 pieces takes in {len(letters - {'▁'})} of the 146 characters of train and unlabeled" in note
+    assert ("has" in note) == (tokenizer.vocabulary_size > 200)
+    assert alphabet_notes(KINDS[kind].model_copy(update={"size": 300}), texts, 300) == ()
+    assert alphabet_notes(KINDS["bpe"], texts, 300) == ()
 
 
 def test_rare_characters_take_no_room() -> None:

@@ -22,11 +22,12 @@ def run(
 
     Exit code 3 where a goal of the recipe is missed; artifacts and report are kept all the same.
     """
+    from compress.beginnings import vector_mistakes
     from compress.environment import check_onnxruntime
     from compress.recipe.load import load_recipe
 
     check_onnxruntime()
-    loaded = load_recipe(recipe, set_ or [])
+    loaded = load_recipe(recipe, set_ or [], vector_mistakes)
     folder = out or Path("runs") / loaded.name
     from compress.pipeline import run_recipe, take_part
 
@@ -55,29 +56,33 @@ def run(
 @app.command(epilog="Example: compress check my.yaml --set data.dir=jigsaw")
 def check(recipe: Recipe, set_: Sets = None) -> None:
     """Finds every mistake of a recipe at once, each with its place. Reads no data and trains nothing."""
-    from compress.beginnings import check_widths
+    from compress.beginnings import vector_mistakes
+    from compress.preflight import seen_notes
     from compress.recipe.load import load_recipe
 
-    loaded = load_recipe(recipe, set_ or [])
-    check_widths(loaded.all_stages)
+    loaded = load_recipe(recipe, set_ or [], vector_mistakes)
     stages = ", ".join(stage.id for stage in loaded.all_stages)
     how_many, again = len(loaded.all_stages), len(loaded.repeats)
     more = f", and {again} further training{'s' * (again > 1)} with other seeds" if again else ""
     console.print(f"{recipe} is right: {how_many} stage{'s' * (how_many > 1)} ({stages}){more}.", soft_wrap=True)
     console.print("Its data and models were not opened: `compress data` and `compress run` do that first of all.")
+    for note in seen_notes(loaded):
+        console.print(f"note: {note}", soft_wrap=True)
 
 
 @app.command(epilog="Example: compress plan quickstart")
 def plan(recipe: Recipe, out: Out = None, set_: Sets = None) -> None:
     """Shows the stages, which of them are cached, and how big each result will be. Touches nothing."""
+    from compress.beginnings import vector_mistakes
     from compress.inputs import RecipeData
     from compress.plan import make_plan
+    from compress.preflight import seen_notes
     from compress.recipe.load import load_recipe
     from compress.run_folder import Pending
 
-    loaded = load_recipe(recipe, set_ or [])
+    loaded = load_recipe(recipe, set_ or [], vector_mistakes)
     folder = out or Path("runs") / loaded.name
     facts = RecipeData(loaded, folder / "cache", keep=False).facts
     show_plan(make_plan(loaded, folder, facts), Pending(folder).stages)
-    for note in facts.notes:
+    for note in (*facts.notes, *seen_notes(loaded)):
         console.print(f"note: {note}", soft_wrap=True)

@@ -34,7 +34,7 @@ def run(config: Finetune, inputs: Inputs, context: Context, folder: Path) -> Mad
     train(model, examples, tokenizer, config, loss, context, score)
     decided = save_decided(model, tokenizer, inputs, context.device, folder, config)
     notes = pin_notes(config.encoder, config.revision) if isinstance(config.encoder, str) else ()
-    return Made("torch", tokenizer.max_tokens, notes=(*notes, *decided), long_text=tokenizer.long_text)
+    return Made("torch", tokenizer.max_tokens, notes=(*notes, *built.notes, *decided), long_text=tokenizer.long_text)
 
 
 def _run_linear(config: Finetune, shape: LinearShape, inputs: Inputs, context: Context, folder: Path) -> Made:

@@ -68,7 +68,10 @@ class _Source:
 
 def _look(config: Load, task: Task) -> _Source:
     _refuse_other_formats(Path(config.model).expanduser(), config)
-    folder = find_pretrained(config.model, config.revision, config.sha256)
+    try:
+        folder = find_pretrained(config.model, config.revision, config.sha256)
+    except EncoderError as error:
+        raise EncoderError(f"stages.{config.id}.model: {error}") from error
     if (folder / MANIFEST).is_file():
         return _look_at_artifact(folder, config, task)
     pretrained = open_pretrained(folder)
@@ -86,7 +89,7 @@ def _check_kind(pretrained: Pretrained, config: Load, task: Task) -> None:
     if says is not None and (says == "regression") != (task.type == "regression"):
         raise EncoderError(
             f"stages.{config.id}.model: {config.model} was trained for {says}, as its config.json says; the task is "
-            f"{task.type}."
+            f"{task.type}. Name another model, or set task.type."
         )
 
 
@@ -107,7 +110,8 @@ def _look_at_artifact(folder: Path, config: Load, task: Task) -> _Source:
     manifest = artifact.manifest
     if manifest.task.type != task.type:
         raise EncoderError(
-            f"stages.{config.id}.model: {folder} was trained for {manifest.task.type}, the task is {task.type}."
+            f"stages.{config.id}.model: {folder} was trained for {manifest.task.type}, the task is {task.type}. "
+            "Name another model, or set task.type."
         )
     order = _order(manifest.labels, config, task)
     max_tokens = config.max_tokens or manifest.max_tokens or _DEFAULT_TOKENS
@@ -134,7 +138,8 @@ def _order(theirs: tuple[str, ...], config: Load, task: Task) -> tuple[int, ...]
     if len(theirs) != len(task.labels):
         raise EncoderError(
             f"stages.{config.id}.model: {config.model} has {len(theirs)} labels ({', '.join(theirs)}), "
-            f"the task has {len(task.labels)}."
+            f"the task has {len(task.labels)} ({', '.join(task.labels)}). Let task.labels name as many as it has, or "
+            "fine-tune it: type: finetune with this model as encoder learns the task's labels anew."
         )
     renamed = [(config.labels or {}).get(name, name) for name in theirs]
     found: dict[str, Any] = {name: index for index, name in enumerate(renamed)}

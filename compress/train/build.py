@@ -41,6 +41,7 @@ from compress.tokenizer import (
 from compress.vocabulary.learn import train_vocabulary
 from compress.vocabulary.trim import teachers_tokenizer
 from compress.vocabulary.vectors import find_vectors, read_vectors
+from compress.vocabulary.words import alphabet_notes
 
 # root mean square of embeddings that begin as others': at 0.02, as random ones have it, training forgets them at once
 _SIZE = 0.2
@@ -48,10 +49,14 @@ _SIZE = 0.2
 
 @dataclass(frozen=True)
 class Built:
-    """An untrained classifier and its tokenizer, which lies in the stage's folder already."""
+    """An untrained classifier and its tokenizer, which lies in the stage's folder already.
+
+    notes: on its vocabulary and embeddings, for the report.
+    """
 
     model: Model
     tokenizer: Reader
+    notes: tuple[str, ...] = ()
 
 
 def build_on_pretrained(
@@ -97,8 +102,8 @@ def build_from_scratch(shape: TinyEncoder, inputs: Inputs, folder: Path, max_tok
     """
     tokenizer = build_vocabulary(shape.tokenizer, inputs, folder, max_tokens, long_text)
     model = build_tiny(inputs.task, shape, tokenizer.vocabulary_size, max_tokens, tokenizer.pad_id)
-    _begin_embeddings(model, shape, inputs, tokenizer)
-    return Built(model, tokenizer)
+    begun = _begin_embeddings(model, shape, inputs, tokenizer)
+    return Built(model, tokenizer, (*_size_notes(shape.tokenizer, inputs, tokenizer), *begun))
 
 
 def build_bag(shape: EmbeddingBagShape, inputs: Inputs, folder: Path) -> Built:
@@ -108,23 +113,37 @@ def build_bag(shape: EmbeddingBagShape, inputs: Inputs, folder: Path) -> Built:
         words = NgramTokenizer(Buckets(wanted.buckets, wanted.ngrams), shape.max_tokens)
         words.save(folder)
         reader: Reader = words
+        notes: tuple[str, ...] = ()
     else:
         reader = build_vocabulary(wanted, inputs, folder, shape.max_tokens, TRUNCATE)
-    return Built(embedding_bag(inputs.task, reader.vocabulary_size, shape.width, shape.hidden), reader)
+        notes = _size_notes(wanted, inputs, reader)
+    return Built(embedding_bag(inputs.task, reader.vocabulary_size, shape.width, shape.hidden), reader, notes)
 
 
 def build_vocabulary(
     wanted: Vocabulary, inputs: Inputs, folder: Path, max_tokens: int, long_text: LongText
 ) -> Tokenizer:
     """The tokenizer a student reads with, saved in `folder`."""
-    splits = inputs.splits()
-    texts = (*splits.train.texts, *splits.unlabeled)
+    texts = _texts(inputs)
     if isinstance(wanted, TeachersPieces):
         return teachers_tokenizer(_teacher(inputs).path, texts, wanted.size, folder, max_tokens, long_text)
     return train_vocabulary(wanted, texts, folder, max_tokens, long_text)
 
 
-def _begin_embeddings(model: Classifier, shape: TinyEncoder, inputs: Inputs, tokenizer: Tokenizer) -> None:
+def _texts(inputs: Inputs) -> tuple[str, ...]:
+    """Those that vocabularies are learnt from."""
+    splits = inputs.splits()
+    return (*splits.train.texts, *splits.unlabeled)
+
+
+def _size_notes(wanted: Vocabulary, inputs: Inputs, made: Reader) -> tuple[str, ...]:
+    if isinstance(wanted, TeachersPieces):
+        return ()
+    return alphabet_notes(wanted, _texts(inputs), made.vocabulary_size)
+
+
+def _begin_embeddings(model: Classifier, shape: TinyEncoder, inputs: Inputs, tokenizer: Tokenizer) -> tuple[str, ...]:
+    """Sets them where they are not to be random. Returns how many pieces have a word vector."""
     width = shape.embedding_rank or shape.width
     if shape.embeddings == "teacher":
         teacher = _teacher(inputs)
@@ -135,6 +154,8 @@ def _begin_embeddings(model: Classifier, shape: TinyEncoder, inputs: Inputs, tok
     if isinstance(shape.embeddings, WordVectors):
         vectors = read_vectors(find_vectors(shape.embeddings), words_of(tokenizer))
         set_embeddings(model.encoder, vectors_rows(vectors, tokenizer.vocabulary_size), _SIZE)
+        return (f"{len(vectors):,} of {tokenizer.vocabulary_size:,} pieces have a word vector; others begin at random",)
+    return ()
 
 
 def _teacher(inputs: Inputs) -> Artifact:

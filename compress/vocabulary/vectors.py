@@ -4,6 +4,7 @@ import gzip
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,15 +30,6 @@ def find_vectors(wanted: WordVectors) -> Path:
     return found
 
 
-def are_here(wanted: WordVectors) -> bool:
-    """Whether there is anything at their place, of whatever contents."""
-    try:
-        _place(wanted.vectors)
-    except EncoderError:
-        return False
-    return True
-
-
 def _place(name: str) -> Path:
     """Raises EncoderError where nothing is there, or the package is not installed."""
     try:
@@ -53,13 +45,24 @@ def _place(name: str) -> Path:
 
 def vectors_sha256(found: Path) -> str:
     """Of a file its sha256; of a folder that of its array."""
-    return sha256_file(_parts(found)[0] if found.is_dir() else found)
+    return _sha256(_parts(found)[0] if found.is_dir() else found)
 
 
 def vectors_identity(wanted: WordVectors) -> str:
     """What a cache key says of them: the digest of all their files."""
     found = find_vectors(wanted)
-    return sha256_text(" ".join(map(sha256_file, _parts(found) if found.is_dir() else (found,))))
+    return sha256_text(" ".join(map(_sha256, _parts(found) if found.is_dir() else (found,))))
+
+
+def _sha256(file: Path) -> str:
+    """Read once while the file stays as it is: gigabytes, which a pin and the keys of several stages ask about."""
+    state = file.stat()
+    return _sha256_of(file, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache
+def _sha256_of(file: Path, changed_ns: int, size_bytes: int) -> str:
+    return sha256_file(file)
 
 
 def vectors_width(found: Path) -> int:

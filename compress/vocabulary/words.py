@@ -46,11 +46,7 @@ def check_alphabet(wanted: TrainedVocabulary, texts: Sequence[str]) -> None:
     """
     if isinstance(wanted, Bpe):
         return
-    clean = normalizer(wanted).normalize_str
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update("".join(clean(text).split()))
-    found = len(_common(counts))
+    found = len(_common(_characters(wanted, texts)))
     least = _least_size(wanted, found)
     if wanted.size < least:
         raise EncoderError(
@@ -58,6 +54,33 @@ def check_alphabet(wanted: TrainedVocabulary, texts: Sequence[str]) -> None:
             f"{_COVERED:.1%} of train and unlabeled and the special tokens need {least:,} pieces, and pieces of "
             f"several letters come on top. Write at least {2 * least:,}, or type: bpe, whose alphabet is 256 bytes."
         )
+
+
+def alphabet_notes(wanted: TrainedVocabulary, texts: Sequence[str], made: int) -> tuple[str, ...]:
+    """A note where `size` is too small for all characters of the texts, the rare ones too. made: pieces there are."""
+    if isinstance(wanted, Bpe):
+        return ()
+    found = len(_characters(wanted, texts))
+    least = _least_size(wanted, found)
+    if wanted.size >= least:
+        return ()
+    marks = int(isinstance(wanted, Unigram))  # the mark of a word's beginning
+    kept = min(found, letters_kept(wanted.size - marks * SPECIAL_TOKENS) - marks)
+    lost = "; the rarest are read as [UNK]" if kept < found else ""
+    more = f", and has {made:,} pieces" if made > wanted.size else ""
+    return (
+        f"tokenizer.size: a vocabulary of {wanted.size:,} pieces takes in {kept:,} of the {found:,} characters of "
+        f"train and unlabeled{more}{lost}. All of them need {least:,} pieces",
+    )
+
+
+def _characters(wanted: TrainedVocabulary, texts: Sequence[str]) -> Counter[str]:
+    """How often each character, blanks apart, is in the cleaned texts."""
+    clean = normalizer(wanted).normalize_str
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update("".join(clean(text).split()))
+    return counts
 
 
 def _least_size(wanted: WordPiece | Unigram, letters: int) -> int:

@@ -34,7 +34,7 @@ def run(config: Distill, inputs: Inputs, context: Context, folder: Path) -> Made
     score = validation_score(built.model, built.tokenizer, inputs, context.device, config)
     train(lesson.trained, lesson.examples, built.tokenizer, config, lesson.loss, context, score)
     decided = save_decided(built.model, built.tokenizer, inputs, context.device, folder, config)
-    notes = decided
+    notes = (*built.notes, *decided)
     if isinstance(student, PretrainedStudent) and student.encoder is not None:
         notes = (*pin_notes(student.encoder, student.revision), *decided)
     return Made("torch", built.tokenizer.max_tokens, notes=notes, long_text=built.tokenizer.long_text)
