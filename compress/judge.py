@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from compress.artifact import Artifact, open_artifact, read_json, sha256_file, sha256_text, write_json, write_whole
 from compress.card import cards_there, write_cards
 from compress.context import Progress
-from compress.data import labelled_digest, read_labelled_with_notes, undefined_averages
+from compress.data import labelled_digest, read_labelled_with_notes, threshold_positives, undefined_averages
 from compress.environment import environment
 from compress.errors import ArtifactError, RecipeError, UserError
 from compress.inputs import DataFacts, RecipeData
@@ -83,6 +83,7 @@ def report_run(
         command=command,
         timing=measured.timing,
         test_sha256s=digests,
+        validation_positives=threshold_positives(data.splits.validation, recipe.task),
         seeds=seeds,
         verdicts=_verdicts(recipe, measured.measurements, teacher, first),
     )

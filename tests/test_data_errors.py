@@ -6,11 +6,13 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from compress.data import load_splits, read_labelled, read_labelled_with_notes
+from compress.data import load_splits, read_labelled, read_labelled_with_notes, threshold_positives
 from compress.errors import DataError
 from compress.recipe.data import Data, Task
+from eval.contract import LabelledTexts
 
 TASK = Task(type="multi_label", text=("comment_text",), labels=("rude", "threat"))
 NEWS = Task(type="single_label", text=("text",), labels=("World", "Sport"), label_column="class")
@@ -244,6 +246,26 @@ def test_labels_without_a_positive_in_a_test_set_are_told(tmp_path: Path) -> Non
         "macro F1 of one is over 1 of 2 labels, as is every macro average: threat has no positive there",
         "no label has a positive in none: F1 and the like are undefined there",
     ]
+
+
+def test_labels_without_a_positive_in_validation_are_told_with_what_stands_in(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.csv", [("a", 1, 0), ("b", 0, 1)] * 20)
+    for name, row, labels, instead in (
+        ("one", ("c", 1, 0), "threat", "that of all labels together"),
+        ("none", ("d", 0, 0), "rude, threat", "0.5"),
+    ):
+        validation = write(tmp_path / f"{name}.csv", [row])
+        data = Data.model_validate({"train": str(train), "validation": str(validation), "test": {"test": str(train)}})
+        (told,) = [note for note in load_splits(data, TASK, seed=1).notes if "threshold" in note]
+        assert told.startswith(f"no threshold can be chosen for {labels}: no positive in validation, so {instead} ")
+    whole = Data.model_validate({"train": str(train), "test": {"test": str(train)}})
+    assert not [note for note in load_splits(whole, TASK, seed=1).notes if "threshold" in note]
+
+
+def test_only_a_task_that_has_thresholds_counts_the_positives_they_are_chosen_on() -> None:
+    rows = LabelledTexts(("a", "b", "c"), TASK.labels, np.array([[1, 0], [1, 0], [0, 0]], np.int8))
+    assert threshold_positives(rows, TASK) == {"rude": 2, "threat": 0}
+    assert threshold_positives(rows, NEWS) == {}
 
 
 def test_a_hub_dataset_without_a_network_is_an_error_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -188,6 +188,13 @@ def test_report_round_trip_through_a_file_is_exact(tmp_path):
     assert read(SetQuality, dump(quality())) == quality()
 
 
+def test_positives_of_validation_come_back_from_report_json_and_an_older_one_has_none():
+    document = report(validation_positives={"toxic": 7, "threat": 0}).to_json()
+    assert Report.from_json(document).validation_positives == {"toxic": 7, "threat": 0}
+    del document["validation_positives"]
+    assert Report.from_json(document).validation_positives == {}
+
+
 def test_nan_never_reaches_json():
     spoiled = report(environment={"load": float("nan")})
     with pytest.raises(ValueError, match="JSON compliant"):

@@ -26,12 +26,13 @@ from eval.report.gains import stage_gains
 from eval.report.html import render_html
 from eval.report.inline import inline_svg
 from eval.report.markdown import render_markdown
+from eval.report.page_labels import measure_tables
 from eval.report.page_plots import batch_plots, length_plots, pareto_plot
 from eval.report.page_tables import gains_table, signed, sort_value
-from eval.report.page_warnings import warnings
+from eval.report.page_warnings import warnings, weak_teacher
 from eval.report.pareto import dominated
 from eval.report.picture import draw_picture
-from eval.report.reading import how_to_read, in_parts
+from eval.report.reading import how_to_read, in_parts, unchosen_text
 
 EVIL = '"><img src=x onerror=alert(1)>'
 SECTIONS = (
@@ -471,6 +472,94 @@ def test_what_a_stage_cut_is_read_off_its_parent():
     own, parent = (next(it for it in classifiers() if it.id == name) for name in ("student-int8", "student"))
     scores = [it.quality_by_set["main"].macro_f1.value for it in (own, parent)]
     assert int8.quality.value == pytest.approx(scores[0] - scores[1])
+
+
+def test_averaged_teachers_are_all_named_with_the_weights_of_the_training():
+    """Which sum to 1; a stage that follows another began with that one, whoever teaches it."""
+    report = full_report()
+    teacher, distill, quantize = report.recipe["stages"]
+    weights = {"teacher": 3, "tfidf": 1.0}
+    for stages, words in (
+        ([teacher, distill | {"teacher": weights}], "teacher (0.75), tfidf (0.25)"),
+        ([teacher, distill | {"teacher": {"teacher": 2.0}}], "teacher"),
+        ([teacher, quantize | {"teacher": weights}], "student"),
+    ):
+        told = replace(report, recipe={"stages": stages})
+        assert [row[2].text for row in gains_table(told).rows] == [words]
+        assert f"| {words} |" in render_markdown(told, None)
+        assert words in text_of(section(page(told), "stages"))
+
+
+def against_baseline(macro_f1, macro_roc_auc, **changes):
+    """The full report, its teacher so far from TF-IDF: each an interval."""
+    report = full_report(**changes)
+    teacher = report.candidates[0]
+    details = teacher.details_by_set["main"]
+    apart = replace(details.against["tfidf"], macro_f1=macro_f1, macro_roc_auc=macro_roc_auc)
+    judged = replace(teacher, details_by_set={"main": replace(details, against={"tfidf": apart})})
+    return replace(report, candidates=(judged, *report.candidates[1:]))
+
+
+WORSE, ALIKE, UNKNOWN = Interval(-0.045, -0.08, -0.01), Interval(-0.045, -0.1, 0.0), Interval(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("macro_f1", "macro_roc_auc", "says"),
+    [
+        (WORSE, ALIKE, "(less tfidf: macro F1 -0.045 (-0.080 to -0.010)),"),
+        (UNKNOWN, WORSE, "(less tfidf: macro ROC-AUC -0.045 (-0.080 to -0.010)),"),
+        (WORSE, WORSE, "(less tfidf: macro F1 -0.045 (-0.080 to -0.010), macro ROC-AUC -0.045 (-0.080 to -0.010)),"),
+        (ALIKE, ALIKE, ""),
+        (UNKNOWN, UNKNOWN, ""),
+        (Interval(-0.2, None, None), Interval(0.1, 0.05, 0.2), ""),
+    ],
+)
+def test_a_teacher_worse_than_tfidf_beyond_noise_is_told_of_with_the_next_step(macro_f1, macro_roc_auc, says):
+    report = against_baseline(macro_f1, macro_roc_auc)
+    text, markdown = page(report), render_markdown(report, None)
+    above = text_of(text.partition("<main")[0])
+    notes = [line for line in markdown.splitlines() if line.startswith("> **Note:** weak teacher: teacher is worse")]
+    if not says:
+        assert "weak teacher" not in above + markdown
+        return
+    assert len(notes) == 1
+    for told in (above, notes[0]):
+        assert f"weak teacher: teacher is worse than TF-IDF on main {says}" in told
+        assert "train it longer, or let students learn from the average of the two" in told
+        assert "(teacher: {teacher: 0.5, tfidf: 0.5})" in told
+
+
+def test_a_weak_teachers_next_step_is_none_that_is_taken_or_makes_no_sense():
+    report = against_baseline(WORSE, WORSE)
+    stages = [{"id": "student", "type": "distill", "teacher": {"teacher": 0.5, "tfidf": 0.5}}]
+    averaged = replace(report, recipe={"stages": stages})
+    (told,) = weak_teacher(averaged)
+    assert told.endswith("; train it longer")
+    words = replace(report, candidates=(replace(report.candidates[0], stage="tfidf"), *report.candidates[1:]))
+    (told,) = weak_teacher(words)
+    assert "longer" not in told
+    assert told.endswith("(teacher: {teacher: 0.5, tfidf: 0.5})")
+    assert weak_teacher(replace(words, teacher_id=None)) == weak_teacher(bare_report()) == ()
+    assert weak_teacher(regression_report()) == ()
+
+
+def test_a_threshold_that_validation_could_not_choose_is_marked_and_told_of():
+    report = replace(full_report(), validation_positives={"toxic": 12, "threat": 0, "never": 3})
+    text, markdown = page(report), render_markdown(report, None)
+    says = "No threshold could be chosen for threat: the validation rows hold no positive. What stands in is that of"
+    for told in (text_of(section(text, "labels")), text_of(section(text, "thresholds")), markdown):
+        assert told.count(says) == 1
+    (table, *_) = measure_tables(report, "main")
+    cells = {row[0].text: row[2] for row in table.rows}
+    assert {name: cell.text for name, cell in cells.items()} == {
+        "toxic": "0.5", "threat": "0.5 (not chosen)", "never": "0.5",
+    }  # fmt: skip
+    assert cells["threat"].sort == 0.5
+    for nothing in (full_report(), replace(full_report(), validation_positives={"toxic": 1, "threat": 2})):
+        assert "could be chosen" not in page(nothing) + render_markdown(nothing, None)
+    none = replace(report, validation_positives={f"label {number}": 0 for number in range(8)})
+    assert unchosen_text(none).startswith("No threshold could be chosen for label 0, label 1,")
+    assert "label 5 and 2 more: the validation rows hold no positive. What stands in is 0.5;" in unchosen_text(none)
 
 
 def test_a_gain_in_speed_has_the_interval_of_its_pairs_and_says_where_it_is_too_wide():

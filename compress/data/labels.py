@@ -195,6 +195,26 @@ def check_learnable(train: LabelledTexts) -> None:
         )
 
 
+def threshold_positives(validation: LabelledTexts, task: Task) -> dict[str, int]:
+    """Positives by label among the rows that thresholds are chosen on; empty of a task that has no thresholds."""
+    if task.type != "multi_label":
+        return {}
+    return dict(zip(validation.labels, validation.targets.sum(axis=0, dtype=np.int64).tolist(), strict=True))
+
+
+def unchosen_thresholds(validation: LabelledTexts, task: Task) -> tuple[str, ...]:
+    """A note where labels have no positive among the validation rows: nothing there chooses a threshold for them."""
+    positives = threshold_positives(validation, task)
+    never = [label for label, count in positives.items() if count == 0]
+    if not never:
+        return ()
+    instead = "0.5" if len(never) == len(positives) else "that of all labels together"
+    return (
+        f"no threshold can be chosen for {_listed(never)}: no positive in validation, so {instead} stands in; put rows "
+        "that are positive into data.validation, or raise data.validation_share",
+    )
+
+
 def undefined_averages(tests: Mapping[str, LabelledTexts]) -> tuple[str, ...]:
     """A note for each test set in which some label has no positive: averages leave it out. tests: by name."""
     notes = []

@@ -17,6 +17,7 @@ from compress.data.labels import (
     subset,
     targets_of,
     texts_of,
+    unchosen_thresholds,
     undefined_averages,
 )
 from compress.data.layout import FileSource, Layout, Origin, Unscored, file_source, layout_of
@@ -45,7 +46,8 @@ def load_splits(data: Data, task: Task, seed: int, slices: tuple[str, ...] = ())
     train, validation, tests, notes = _shared_out(read, layout, data, seed)
     notes = (*notes, *(note for part in read.values() for note in part.notes), *_origin_notes(layout.roles()))
     splits = Splits(train, validation, unlabeled, tests, tuple(dict.fromkeys(notes)))
-    splits = replace(splits, notes=(*splits.notes, *_empty_texts(splits), *undefined_averages(splits.tests)))
+    undecided = (*undefined_averages(splits.tests), *unchosen_thresholds(splits.validation, task))
+    splits = replace(splits, notes=(*splits.notes, *_empty_texts(splits), *undecided))
     splits = without_overlap(splits, drop=data.drop_overlap)
     check_learnable(splits.train)
     return splits

@@ -21,17 +21,18 @@ _NAMES = {"id", "type", "from", "teacher"}
 
 @dataclass(frozen=True)
 class StageGain:
-    """One stage of the recipe. asked: its settings that shape the model.
+    """One stage of the recipe. began_with: in words, of several teachers all with their weights; parent: the first.
 
-    Shares are of its parent's: size_share 0.25 is a quarter of the bytes. speed: parent's time / its own at the
-    headline setting, with an interval where they were paired by round, else of their p50s; None where one has no time.
-    zeros, zeros_before: shares of the parameters that are exactly 0. quality: macro F1 (or R²) less the parent's; with
-    an interval where that difference was measured row by row.
+    asked: its settings that shape the model. Shares are of its parent's: size_share 0.25 is a quarter of the bytes.
+    speed: parent's time / its own at the headline setting, with an interval where they were paired by round, else of
+    their p50s; None where one has no time. zeros, zeros_before: shares of the parameters that are exactly 0. quality:
+    macro F1 (or R²) less the parent's; with an interval where that difference was measured row by row.
     """
 
     stage: str
     kind: str
     parent: str
+    began_with: str
     asked: tuple[str, ...]
     size_share: float
     gzip_share: float
@@ -59,6 +60,15 @@ def _began_with(stage: Mapping[str, Any]) -> Any:
     return stage.get("from") or (next(iter(teacher), None) if isinstance(teacher, Mapping) else teacher)
 
 
+def _in_words(stage: Mapping[str, Any], parent: str) -> str:
+    """`teacher (0.7), tfidf_chars (0.3)` where several are averaged: their weights sum to 1, as in the training."""
+    teacher = stage.get("teacher")
+    if stage.get("from") or not isinstance(teacher, Mapping) or len(teacher) == 1:
+        return parent
+    whole = sum(teacher.values())
+    return ", ".join(f"{name} ({weight / whole:.3g})" for name, weight in teacher.items())
+
+
 def _gain(report: Report, stage: Mapping[str, Any], own: Measurement, parent: Measurement) -> StageGain:
     setting = headline_setting(report)
     after, before = own.footprint, parent.footprint
@@ -66,6 +76,7 @@ def _gain(report: Report, stage: Mapping[str, Any], own: Measurement, parent: Me
         stage=own.id,
         kind=stage.get("type", own.stage),
         parent=parent.id,
+        began_with=_in_words(stage, parent.id),
         asked=tuple(_settings(stage)),
         size_share=after.size_bytes / max(before.size_bytes, 1),
         gzip_share=after.size_gzip_bytes / max(before.size_gzip_bytes, 1),

@@ -14,7 +14,7 @@ from eval.report.machine import machine_facts, timing_lines
 from eval.report.page_tables import Table
 from eval.report.page_warnings import busy_notes, warnings
 from eval.report.plots import series_colour
-from eval.report.reading import GAINS, how_to_read, in_parts
+from eval.report.reading import GAINS, how_to_read, in_parts, unchosen_text
 from eval.report.report import Report
 from eval.report.verdicts import HEADINGS, HOW_TO_READ, verdict_lines, verdict_rows
 from eval.values import RegressionQuality
@@ -105,6 +105,7 @@ def _quality(report: Report) -> dict[str, Any]:
         "labels_drawing": page_plots.labels_plot(report, first) if judged else None,
         "label_tables": [page_labels.label_table(report, it) for it in _sets(report, SetQuality)],
         "measure_tables": {it: page_labels.measure_tables(report, it) for it in _sets(report, SetQuality)},
+        "unchosen": unchosen_text(report),
         "target_tables": [page_tables.target_table(report, it) for it in _sets(report, RegressionQuality)],
         "seeds": page_tables.seeds_table(report),
         "differences": [table for _, table in sorted(tables, key=lambda one: one[0] != leading) if table is not None],

@@ -25,7 +25,8 @@ from eval.report.details import detail_sections
 from eval.report.latency import latency_tables
 from eval.report.machine import machine_facts, timing_lines
 from eval.report.page_tables import gains_table
-from eval.report.reading import GAINS, how_to_read
+from eval.report.page_warnings import weak_teacher
+from eval.report.reading import GAINS, how_to_read, unchosen_text
 from eval.report.report import Report
 from eval.report.seeds import seeds_section
 from eval.report.table import bold, code, markdown_table, plain
@@ -46,14 +47,16 @@ _METRICS: dict[str, tuple[str, Callable[[Interval], str]]] = {
 def render_markdown(report: Report, picture: str | None) -> str:
     """The whole report as GitHub Markdown. picture: where the SVG lies, relative to the file, or None."""
     first = next((it.quality_by_set[report.first_set] for it in report.candidates), None)
-    parts = [f"# {plain(report.name)}", *(f"> **Note:** {plain(note)}" for note in report.notes)]
+    notes = (*report.notes, *weak_teacher(report))
+    parts = [f"# {plain(report.name)}", *(f"> **Note:** {plain(note)}" for note in notes)]
     parts += [*goals_section(report), "## Comparison"]
     if first is not None:
         parts.append(f"Quality on test set {code(report.first_set)} ({first.rows} rows).")
     parts.append(_comparison(report))
     if picture is not None:
         parts.append(f"![{_capital(quality_name(report))} against latency; marker area is size]({picture})")
-    parts += [*_gains(report), *_label_sections(report)]
+    unchosen = plain(unchosen_text(report))
+    parts += [*_gains(report), *_label_sections(report), *([unchosen] if unchosen else [])]
     parts += detail_sections(report)
     parts += seeds_section(report)
     parts += [*_latency(report), "## How to read it", how_to_read(report)]

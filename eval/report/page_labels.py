@@ -6,6 +6,7 @@ from eval.contract import Interval
 from eval.measurement import SHOWN_AVERAGES, LabelQuality, SetQuality
 from eval.report.comparison import MISSING, average_name, interval_text, number, with_interval
 from eval.report.page_tables import Table, table
+from eval.report.reading import unchosen_labels
 from eval.report.report import Report
 
 _HEADINGS = (
@@ -31,11 +32,12 @@ def label_table(report: Report, test_set: str) -> Table:
 
 def measure_tables(report: Report, test_set: str) -> list[Table]:
     """One a candidate: labels down, measures across; below, of several labels, the averages."""
+    unchosen = unchosen_labels(report)
     return [
         table(
             f"{name} on {test_set}",
             _HEADINGS,
-            [_measures(label, it) for label, it in quality.labels.items()],
+            [_measures(label, it, label in unchosen) for label, it in quality.labels.items()],
             foot=_averages(quality) if len(quality.labels) > 1 else (),
         )
         for name, quality in _measured(report, test_set).items()
@@ -52,11 +54,13 @@ def _label_f1(quality: SetQuality, label: str) -> str:
     return with_interval(found.f1, found.f1_low, found.f1_high) if found else MISSING
 
 
-def _measures(label: str, it: LabelQuality) -> list[str]:
+def _measures(label: str, it: LabelQuality, unchosen: bool) -> list[str]:
+    """unchosen: whether its threshold is only a stand-in, as validation rows could not choose one."""
+    mark = " (not chosen)" if unchosen else ""
     return [
         label,
         str(it.support),
-        MISSING if it.threshold is None else f"{it.threshold:.3g}",  # an argmax has none, nor anything without it
+        MISSING if it.threshold is None else f"{it.threshold:.3g}{mark}",  # an argmax has none, nor F1 without it
         with_interval(it.precision, it.precision_low, it.precision_high),
         with_interval(it.recall, it.recall_low, it.recall_high),
         with_interval(it.f1, it.f1_low, it.f1_high),

@@ -183,7 +183,7 @@ def _gain_cells(gain: StageGain) -> list[str]:
     return [
         gain.stage,
         gain.kind,
-        gain.parent,
+        gain.began_with,
         ", ".join(gain.asked),
         _percent(gain.size_share),
         _percent(gain.gzip_share),

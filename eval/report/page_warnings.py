@@ -4,17 +4,60 @@ What else was noted on the way stands further below: a note says nothing of its 
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import astuple
 
 from eval.goals.evidence import MINIMUM_POSITIVES
+from eval.intervals.differences import Differences
 from eval.measurement import SetQuality
+from eval.report.comparison import average_name
+from eval.report.page_tables import signed
 from eval.report.report import Report
 
 _NAMED = 6  # labels that are named; of more the number
+_TFIDF = "tfidf"  # type of stage
+_JUDGED = ("macro_f1", "macro_roc_auc")
 
 
 def warnings(report: Report) -> tuple[str, ...]:
-    """One sentence each: generated data, labels with hardly a positive, times from a busy machine."""
-    return (*_generated(report), *_thin(report), *busy_notes(report))
+    """One sentence each: generated data, labels with hardly a positive, a weak teacher, times from a busy machine."""
+    return (*_generated(report), *_thin(report), *weak_teacher(report), *busy_notes(report))
+
+
+def weak_teacher(report: Report) -> tuple[str, ...]:
+    """Where the teacher is worse than a TF-IDF model beyond noise: by how much, and what to do next.
+
+    Worse: the whole paired interval, of macro F1 or macro ROC-AUC on the first test set, lies below 0.
+    """
+    teacher = next((it for it in report.candidates if it.id == report.teacher_id), None)
+    details = None if teacher is None else teacher.details_by_set.get(report.first_set)
+    if teacher is None or details is None:
+        return ()
+    baselines = [it.id for it in report.candidates if it.stage == _TFIDF]
+    against = {name: found for name, found in details.against.items() if name in baselines}
+    worse = {name: lost for name, found in against.items() if (lost := _lost(report, found))}
+    if not worse:
+        return ()
+    best = min(worse, key=lambda name: against[name].macro_f1.value or 0.0)
+    listed = "; ".join(f"less {name}: {lost}" for name, lost in worse.items())
+    return (
+        f"weak teacher: {teacher.id} is worse than TF-IDF on {report.first_set} ({listed}), and students learn its "
+        f"mistakes; {_remedy(report, teacher.id, best, is_tfidf=teacher.stage == _TFIDF)}",
+    )
+
+
+def _lost(report: Report, found: Differences) -> str:
+    """The averages by which it is worse, with their intervals."""
+    below = {name: it for name in _JUDGED if (it := getattr(found, name)).high is not None and it.high < 0}
+    return ", ".join(f"{average_name(report, name)} {signed(*astuple(it))}" for name, it in below.items())
+
+
+def _remedy(report: Report, teacher: str, baseline: str, *, is_tfidf: bool) -> str:
+    """The next step: not to average what the recipe averages already, and a TF-IDF model is trained to its end."""
+    taught_by = [stage.get("teacher") for stage in report.recipe.get("stages", ())]
+    averaged = any(isinstance(it, Mapping) and {teacher, baseline} <= it.keys() for it in taught_by)
+    average = f"let students learn from the average of the two (teacher: {{{teacher}: 0.5, {baseline}: 0.5}})"
+    steps = [*([] if is_tfidf else ["train it longer"]), *([] if averaged else [average])]
+    return ", or ".join(steps) or f"let students learn from {baseline}"
 
 
 def busy_notes(report: Report) -> tuple[str, ...]:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from eval.report.latency import HOW_TO_READ
 from eval.report.report import Report
 
+_NAMED = 6  # labels that are named; of more the number
 GAINS = """\
 Each stage beside the model it began with: sizes and parameters are shares of that one's, speed is its time divided by
 the stage's, paired by round. An interval that holds 1 (of a speed) or 0 (of a change in quality) shows no difference;
-without brackets the two were not measured in pairs."""
+without brackets the two were not measured in pairs. Of several averaged teachers it is the first that a stage is held
+against."""
 _COMMON = """\
 {quality}
 - Time is wall clock from text to {answers}, tokenization included. *Speedup* is teacher time / candidate time,
@@ -33,6 +35,25 @@ _REGRESSIONS = """\
   as always giving the mean. *Spearman* is the correlation of the ranks. *Macro* is the mean over targets, for
   RMSE and MAE of no use where their units differ.
 - *undefined*: all rows of that test set have one value. A dash (–): not measured; p99 needs 200 samples."""
+
+
+def unchosen_labels(report: Report) -> tuple[str, ...]:
+    """Those without a positive among the rows that thresholds are chosen on."""
+    return tuple(label for label, positives in report.validation_positives.items() if not positives)
+
+
+def unchosen_text(report: Report) -> str:
+    """Whose thresholds say nothing of their own label, and what stands in for them; empty where all were chosen."""
+    labels = unchosen_labels(report)
+    if not labels:
+        return ""
+    more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
+    every = len(labels) == len(report.validation_positives)
+    instead = "0.5" if every else "that of all labels together"
+    return (
+        f"No threshold could be chosen for {', '.join(labels[:_NAMED])}{more}: the validation rows hold no positive. "
+        f"What stands in is {instead}; F1, precision and recall there are those of a threshold that nobody chose."
+    )
 
 
 def how_to_read(report: Report) -> str:

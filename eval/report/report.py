@@ -28,7 +28,8 @@ class Report:
     command: what was typed to make it, or None. seeds: of the stages that were trained with several.
     verdicts: on the recipe's goals, in its order. timing: what else the machine did while times were taken.
     test_sha256s: of each test set's rows, by which two reports know that they were judged on the same ones; empty where
-    nobody said.
+    nobody said. validation_positives: by label, among the rows that thresholds were chosen on; empty where nobody said,
+    or none were chosen.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Report:
     verdicts: tuple[Verdict, ...] = ()
     timing: tuple[Conditions, ...] = ()
     test_sha256s: dict[str, str] = field(default_factory=dict)
+    validation_positives: dict[str, int] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -74,6 +76,7 @@ class Report:
             "timing": [dump(it) for it in self.timing],
             "verdicts": [dump(it) for it in self.verdicts],
             "test_sha256s": self.test_sha256s,
+            "validation_positives": self.validation_positives,
         }
 
     @classmethod
@@ -97,6 +100,7 @@ class Report:
                 verdicts=read(tuple[Verdict, ...], data.get("verdicts", [])),
                 timing=read(tuple[Conditions, ...], data.get("timing", [])),
                 test_sha256s=read(dict[str, str], data.get("test_sha256s", {})),
+                validation_positives=read(dict[str, int], data.get("validation_positives", {})),
             )
         except (KeyError, TypeError, AttributeError, InvalidInputError) as error:
             raise InvalidInputError(f"the report is damaged, or not one of ours: {error!r}") from error
