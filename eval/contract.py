@@ -118,6 +118,28 @@ class Footprint:
 
 
 @dataclass(frozen=True)
+class OlderCpus:
+    """What becomes of int8 products on CPUs without VNNI; counted by the maker on real texts, recorded by the judge.
+
+    Kernels of x86 CPUs with AVX2 or AVX-512 alone multiply u8 activations by s8 weights and add the products in pairs,
+    in 16 bits (vpmaddubsw): a sum beyond int16 is cut, and the answer is another than where VNNI adds in 32 bits.
+
+    texts: each read alone. products: matrix products of u8 and s8 in the model; without any, nothing can be cut.
+    pair_sums: how many such sums were made; beyond: of them beyond int16. worst: the product with the largest share of
+    them, and that share; None where none is. reduce_range: whether weights in 7 bits, which cannot overflow, are
+    needed for the same answers there.
+    """
+
+    texts: int
+    products: int
+    pair_sums: int
+    beyond: int
+    worst: str | None
+    worst_share: float | None
+    reduce_range: bool
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A model opened one way (device, runtime, threads), ready to be judged.
 

@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from eval.contract import Footprint, Interval
+from eval.contract import Footprint, Interval, OlderCpus
 from eval.details.agreement import Agreement
 from eval.details.calibration import Calibration
 from eval.details.curves import ThresholdCurve
 from eval.details.disagreements import Disagreement
+from eval.details.invariance import Invariance
 from eval.details.slices import Slice
 from eval.intervals.differences import Differences
 from eval.latency.rounds import LatencyRow
@@ -94,7 +95,8 @@ class Measurement:
 
     length_latency: on texts that were all made of one length (their `tokens`). cold_start_ms: from the start of a
     process to its first answer, the median of five with the fastest and slowest; peak_memory_mb: the most memory it
-    held up to then, peak_memory_batch_mb: after a batch of 32 texts; None where they were not measured.
+    held up to then, peak_memory_batch_mb: after a batch of 32 texts; None where they were not measured. invariance: of
+    models in fewer bits than fp32; older_cpus: of those in int8; else None.
     """
 
     id: str
@@ -108,6 +110,8 @@ class Measurement:
     cold_start_ms: Interval | None = None
     peak_memory_mb: float | None = None
     peak_memory_batch_mb: float | None = None
+    invariance: Invariance | None = None
+    older_cpus: OlderCpus | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One entry of report.json's `candidates`; "quality" repeats the first test set for who reads only that."""

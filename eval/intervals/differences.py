@@ -44,6 +44,7 @@ from eval.metrics import Metric, average_precision, f1, micro, per_label, roc_au
 
 _Both: TypeAlias = tuple[Judged, Judged]  # own, reference
 _METRICS: dict[str, Metric] = {"f1": f1, "roc_auc": roc_auc, "average_precision": average_precision}
+_DIGITS = 5
 _RANK_STEPS = {"roc_auc": 1.0, "average_precision": 1.5}  # of one row in as many as carry the metric
 
 
@@ -51,7 +52,8 @@ _RANK_STEPS = {"roc_auc": 1.0, "average_precision": 1.5}  # of one row in as man
 class Differences:
     """Candidate less reference, so above 0 is better; 95 % intervals. Undefined where a metric is for either.
 
-    label_f1, label_roc_auc, label_average_precision: by label.
+    label_f1, label_roc_auc, label_average_precision: by label. equal_decisions: share of all N x L decisions that are
+    the same in both.
     """
 
     macro_f1: Interval
@@ -61,6 +63,7 @@ class Differences:
     label_f1: dict[str, Interval]
     label_roc_auc: dict[str, Interval] = field(default_factory=dict)
     label_average_precision: dict[str, Interval] = field(default_factory=dict)
+    equal_decisions: float | None = None
 
 
 def paired_differences(targets: Targets, labels: tuple[str, ...], own: Judged, reference: Judged) -> Differences:
@@ -80,6 +83,7 @@ def paired_differences(targets: Targets, labels: tuple[str, ...], own: Judged, r
         label_f1=by_label["f1"],
         label_roc_auc=by_label["roc_auc"],
         label_average_precision=by_label["average_precision"],
+        equal_decisions=round(float((own.decisions == reference.decisions).mean()), _DIGITS),
     )
 
 

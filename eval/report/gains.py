@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.contract import Interval
+from eval.intervals.differences import Differences
 from eval.latency.rounds import LatencyRow
 from eval.measurement import Measurement
 from eval.report.comparison import headline_setting, latency_at
@@ -14,7 +15,7 @@ from eval.report.report import Report
 _TRAINING = {
     "epochs", "learning_rate", "batch_size", "batch_tokens", "warmup", "weight_decay", "precision", "early_stopping",
     "temperature", "hardness", "distillation", "label_loss", "pos_weight", "hints", "augment", "window_pooling",
-    "seeds", "seed", "revision", "sha256",
+    "seeds", "seed", "revision", "sha256", "importance_rows", "max_drop", "trials", "minutes",
 }  # fmt: skip
 _NAMES = {"id", "type", "from", "teacher"}
 
@@ -26,7 +27,9 @@ class StageGain:
     asked: its settings that shape the model. Shares are of its parent's: size_share 0.25 is a quarter of the bytes.
     speed: parent's time / its own at the headline setting, with an interval where they were paired by round, else of
     their p50s; None where one has no time. zeros, zeros_before: shares of the parameters that are exactly 0. quality:
-    macro F1 (or R²) less the parent's; with an interval where that difference was measured row by row.
+    macro F1 (or R²) less the parent's; with an interval where that difference was measured row by row. ranking: the
+    same of macro ROC-AUC, and changed: the share of the decisions that are not the parent's; both None where they were
+    not measured row by row.
     """
 
     stage: str
@@ -41,6 +44,8 @@ class StageGain:
     zeros: float
     speed: Interval | None
     quality: Interval
+    ranking: Interval | None = None
+    changed: float | None = None
 
 
 def stage_gains(report: Report) -> tuple[StageGain, ...]:
@@ -72,6 +77,8 @@ def _in_words(stage: Mapping[str, Any], parent: str) -> str:
 def _gain(report: Report, stage: Mapping[str, Any], own: Measurement, parent: Measurement) -> StageGain:
     setting = headline_setting(report)
     after, before = own.footprint, parent.footprint
+    against = _against(report, own, parent)
+    equal = None if against is None else against.equal_decisions
     return StageGain(
         stage=own.id,
         kind=stage.get("type", own.stage),
@@ -85,6 +92,8 @@ def _gain(report: Report, stage: Mapping[str, Any], own: Measurement, parent: Me
         zeros=after.zeros_share,
         speed=_speed(latency_at(own, setting), latency_at(parent, setting)),
         quality=_difference(report, own, parent),
+        ranking=None if against is None else against.macro_roc_auc,
+        changed=None if equal is None else 1 - equal,
     )
 
 
@@ -96,10 +105,15 @@ def _speed(own: LatencyRow | None, parent: LatencyRow | None) -> Interval | None
     return Interval(parent.p50_ms / own.p50_ms, None, None) if own.p50_ms > 0 else None
 
 
-def _difference(report: Report, own: Measurement, parent: Measurement) -> Interval:
+def _against(report: Report, own: Measurement, parent: Measurement) -> Differences | None:
     details = own.details_by_set.get(report.first_set)
-    if details is not None and parent.id in details.against:
-        return details.against[parent.id].macro_f1
+    return None if details is None else details.against.get(parent.id)
+
+
+def _difference(report: Report, own: Measurement, parent: Measurement) -> Interval:
+    against = _against(report, own, parent)
+    if against is not None:
+        return against.macro_f1
     mine, theirs = (headline_quality(it, report.first_set).value for it in (own, parent))
     return Interval(None if mine is None or theirs is None else mine - theirs, None, None)
 
@@ -108,6 +122,8 @@ def _settings(section: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """`scheme: int8_dynamic`, `student.layers: 1`: what was set, and shapes what comes out."""
     for key, value in section.items():
         if value is None or value is False or (not prefix and key in _NAMES) or key in _TRAINING:
+            continue
+        if key == "percentile" and section.get("method") != key:  # of the other methods it says nothing
             continue
         if isinstance(value, Mapping):
             yield from _settings(value, f"{prefix}{key}.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from eval.measurement import SetQuality
-from eval.report import page_details, page_labels, page_plots, page_tables
+from eval.report import checks, page_details, page_labels, page_plots, page_tables
 from eval.report.machine import machine_facts, timing_lines
 from eval.report.page_tables import Table
 from eval.report.page_warnings import busy_notes, warnings
@@ -55,6 +55,7 @@ def render_html(report: Report, picture: str) -> str:
             **_comparison(report, picture),
             **_quality(report),
             **_details(report),
+            **_checks(report),
             **_times(report),
         )
     )
@@ -127,6 +128,16 @@ def _details(report: Report) -> dict[str, Any]:
         "agreements": _there(agreements),
         "slices": _there([page_details.slice_table(report, it, kind) for it in sets for kind in ("macro", "micro")]),
         "disagreements": page_details.disagreements(report, report.first_set),
+    }
+
+
+def _checks(report: Report) -> dict[str, Any]:
+    """Of models in fewer bits."""
+    rows = checks.check_rows(report)
+    return {
+        "checks": page_tables.table(checks.TITLE, checks.HEADINGS, rows, words=checks.WORDS) if rows else None,
+        "checks_title": checks.TITLE,
+        "checks_reading": [checks.READING, *checks.check_lines(report)],
     }
 
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from eval.contract import Interval
 from eval.measurement import SHOWN_AVERAGES, SetQuality
+from eval.report.checks import check_section
 from eval.report.comparison import (
     ACCURACY,
     MISSING,
@@ -58,7 +59,7 @@ def render_markdown(report: Report, picture: str | None) -> str:
     unchosen = plain(unchosen_text(report))
     parts += [*_gains(report), *_label_sections(report), *([unchosen] if unchosen else [])]
     parts += detail_sections(report)
-    parts += seeds_section(report)
+    parts += [*seeds_section(report), *check_section(report)]
     parts += [*_latency(report), "## How to read it", how_to_read(report)]
     parts += ["## How to reproduce it", _reproduce(report)]
     return "\n\n".join(parts) + "\n"

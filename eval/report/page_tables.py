@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 
+from eval.contract import Interval
 from eval.measurement import SHOWN_AVERAGES, Measurement, SetDetails
 from eval.report.comparison import (
     MISSING,
@@ -161,11 +162,14 @@ def gains_table(report: Report) -> Table | None:
     gains = stage_gains(report)
     if not gains:
         return None
-    headings = (
+    headings: tuple[str, ...] = (
         "stage", "type", "began with", "settings", "size", "gzip size", "parameters", "zeros", "speed",
         f"{quality_name(report)}, change",
     )  # fmt: skip
     rows = [_gain_cells(gain) for gain in gains]
+    if report.regression is None:
+        headings = (*headings, f"{average_name(report, 'macro_roc_auc')}, change", "decisions changed")
+        rows = [[*row, *_ranking_cells(gain)] for row, gain in zip(rows, gains, strict=True)]
     return table("What each stage cut, and what it gave", headings, rows, words=4)
 
 
@@ -192,6 +196,18 @@ def _gain_cells(gain: StageGain) -> list[str]:
         speedup_text(gain.speed),
         signed(gain.quality.value, gain.quality.low, gain.quality.high),
     ]
+
+
+def _ranking_cells(gain: StageGain) -> list[str]:
+    ranking = MISSING if gain.ranking is None else _fine(gain.ranking)
+    return [ranking, MISSING if gain.changed is None else f"{100 * gain.changed:.2f} %"]
+
+
+def _fine(found: Interval) -> str:
+    """With four digits: most stages move a ranking by less than a hundredth."""
+    if found.value is None or found.low is None or found.high is None:
+        return UNDEFINED
+    return f"{found.value:+z.4f} ({found.low:+z.4f} to {found.high:+z.4f})"
 
 
 def _percent(share: float) -> str:

@@ -9,8 +9,8 @@ _NAMED = 6  # labels that are named; of more the number
 GAINS = """\
 Each stage beside the model it began with: sizes and parameters are shares of that one's, speed is its time divided by
 the stage's, paired by round. An interval that holds 1 (of a speed) or 0 (of a change in quality) shows no difference;
-without brackets the two were not measured in pairs. Of several averaged teachers it is the first that a stage is held
-against."""
+without brackets the two were not measured in pairs. Decisions changed are those of all rows and labels that are not
+the same as its own, for better or worse. Of several averaged teachers it is the first that a stage is held against."""
 _COMMON = """\
 {quality}
 - Time is wall clock from text to {answers}, tokenization included. *Speedup* is teacher time / candidate time,
