@@ -1,12 +1,13 @@
 """Hints that cannot be given: what a recipe alone shows of a student and its teacher, and what their configs add."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compress.recipe.follows import in_words, result_kind
 from compress.recipe.learning import Hints
 from compress.recipe.max_tokens import NOTHING, max_tokens_of
-from compress.recipe.stages import Distill, Prune, Stage, shape_of
+from compress.recipe.pruning import PruneLayers
+from compress.recipe.stages import Distill, Recovering, Stage, shape_of
 from compress.recipe.students import FromTeacher, PretrainedStudent, Student, TeachersPieces, TinyEncoder
 
 Report = Callable[[int, str, str], None]
@@ -99,8 +100,10 @@ def size_of(stage: Stage, known: Mapping[str, Stage], look: Look) -> Size:
         case Distill(student=PretrainedStudent(init=FromTeacher() as init)):
             begun = known.get(init.from_)
             return Size(len(init.layers), size_of(begun, known, look).width if begun else None)
-        case Prune(from_=str() as name):
-            return size_of(known[name], known, look) if name in known else Size()
+        case Recovering(from_=str() as name):
+            size = size_of(known[name], known, look) if name in known else Size()
+            gone = stage.how_many if isinstance(stage, PruneLayers) else 0
+            return size if size.layers is None else replace(size, layers=size.layers - gone)
         case _:
             return look(stage)
 

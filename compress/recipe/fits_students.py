@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from compress.recipe.fits_hints import Size, size_of
 from compress.recipe.follows import result_kind
 from compress.recipe.max_tokens import max_tokens_of
-from compress.recipe.stages import Distill, Prune, Stage, shape_of
+from compress.recipe.stages import Distill, Recovering, Stage, shape_of
 from compress.recipe.students import FromTeacher, PretrainedStudent, TinyEncoder
 
 Report = Callable[[int, str, str], None]
@@ -64,7 +64,7 @@ def _too_long(stage: Distill, init: FromTeacher, known: Mapping[str, Stage]) -> 
 def _origin(stage: Stage, known: Mapping[str, Stage]) -> Stage:
     """The stage whose shape a model has: where it prunes or begins as layers, the one that it begins with."""
     match stage:
-        case Prune(from_=str() as name) | Distill(student=PretrainedStudent(init=FromTeacher(from_=name))):
+        case Recovering(from_=str() as name) | Distill(student=PretrainedStudent(init=FromTeacher(from_=name))):
             return _origin(known[name], known) if name in known else stage
         case _:
             return stage

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from compress.recipe.learning import Asymmetric
-from compress.recipe.stages import Distill, Finetune, Prune, Stage
+from compress.recipe.stages import Distill, Finetune, Stage, Taught
 
 Report = Callable[[int, str, str], None]
 
@@ -27,6 +27,6 @@ def _check_regression(index: int, stage: Stage | None, report: Report) -> None:
     if isinstance(stage, Distill) and stage.distillation == "mse":
         text = "a regression learns its teachers' values by squared errors whatever is said here, so remove it"
         report(index, "distillation", text)
-    if isinstance(stage, Distill | Prune) and stage.temperature != 1:
+    if isinstance(stage, Taught) and stage.temperature != 1:
         text = "softens a classifier's answers; a regression's values are learnt as they are, so remove it"
         report(index, "temperature", text)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, cast
 
 from compress.errors import did_you_mean
+from compress.recipe.quantizing import Bf16, IncInt8
 from compress.recipe.stages import (
-    STAGE_TYPES,
     Distill,
     Export,
     Finetune,
@@ -14,19 +14,22 @@ from compress.recipe.stages import (
     Prune,
     Quantize,
     Stage,
+    Taught,
     Tfidf,
+    TrimVocabulary,
     shape_of,
+    stage_class,
 )
 from compress.recipe.students import EmbeddingBagShape, LinearShape, PretrainedStudent
 
-Kind = Literal["torch", "ngrams", "onnx", "onnx_small", "tfidf"]
+Kind = Literal["torch", "ngrams", "onnx", "small", "tfidf"]
 Report = Callable[[int, str, str], None]
 
 _IN_WORDS: dict[Kind, str] = {
-    "torch": "a transformer (load, finetune, distill, prune)",
+    "torch": "a transformer (load, finetune, distill, prune, trim_vocabulary)",
     "ngrams": "a linear model or an embedding_bag",
     "onnx": "an fp32 ONNX model (export)",
-    "onnx_small": "an ONNX model that is already quantized",
+    "small": "a model that is already quantized",
     "tfidf": "a TF-IDF baseline",
 }
 
@@ -36,12 +39,12 @@ def result_kind(stage: Stage) -> Kind:
     if isinstance(shape_of(stage), LinearShape | EmbeddingBagShape):
         return "ngrams"
     match stage:
-        case Load() | Finetune() | Distill() | Prune():
+        case Load() | Finetune() | Distill() | Prune() | TrimVocabulary():
             return "torch"
         case Export():
             return "onnx"
         case Quantize():
-            return "onnx_small"
+            return "small"
         case Tfidf():
             return "tfidf"
 
@@ -54,6 +57,8 @@ def in_words(kind: Kind) -> str:
 def needed_kinds(stage: Follows) -> tuple[Kind, ...]:
     """What a stage can start from."""
     match stage:
+        case Bf16() | IncInt8():
+            return ("torch",)
         case Quantize():
             return ("onnx",)
         case Export():
@@ -110,7 +115,7 @@ def by_id(stages: Sequence[Stage]) -> dict[str, Stage]:
 
 def _as_written(written: dict[str, Any]) -> Stage | None:
     """A stage with a mistake in it, unchecked: enough to see what it follows and what may follow it."""
-    cls = STAGE_TYPES.get(str(written.get("type")))
+    cls = stage_class(written)
     if cls is None:
         return None
     named = _named_in(written)
@@ -140,7 +145,7 @@ def _named(stage: Stage) -> dict[str, list[str]]:
     named: dict[str, list[str]] = {}
     if isinstance(stage, Follows) and stage.from_ is not None:
         named["from"] = [stage.from_]
-    if isinstance(stage, Distill | Prune):
+    if isinstance(stage, Taught):
         named["teacher"] = list(stage.teacher_ids)
     if isinstance(stage, Distill) and isinstance(stage.student, PretrainedStudent) and stage.student.init:
         named["student.init.from"] = [stage.student.init.from_]

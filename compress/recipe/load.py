@@ -16,8 +16,11 @@ from pydantic_core import ErrorDetails
 from compress.errors import RecipeError, did_you_mean
 from compress.recipe.fits_goals import check_goals, goal_places
 from compress.recipe.fits_hints import check_hints
+from compress.recipe.fits_pruning import check_pruning
+from compress.recipe.fits_quantizing import check_quantizing
 from compress.recipe.fits_students import check_students
 from compress.recipe.fits_task import check_task
+from compress.recipe.fits_vocabulary import check_vocabularies
 from compress.recipe.follows import by_id, check_stages
 from compress.recipe.goals import UNKNOWN_METRIC
 from compress.recipe.mistakes import Mistake, holds, say, tell
@@ -25,7 +28,7 @@ from compress.recipe.overrides import apply_override
 from compress.recipe.recipe import Recipe, Written
 from compress.recipe.source import Document, parse
 from compress.recipe.source import Path as Place
-from compress.recipe.stages import STAGE_TYPES, Stage
+from compress.recipe.stages import STAGE_TYPES, Stage, stage_class, variant_key, variants
 
 # pydantic's words for what YAML calls a list and a mapping
 _PLAIN = dict.fromkeys(("tuple_type", "list_type"), "must be a list") | dict.fromkeys(
@@ -152,6 +155,9 @@ def _validate(data: dict[str, Any], look: Look, mistakes: list[Mistake]) -> Reci
     known = by_id(filled)
     check_hints(parsed, known, baselines, report)
     check_students(parsed, known, baselines, report)
+    check_pruning(parsed, known, report)
+    check_vocabularies(parsed, known, report)
+    check_quantizing(parsed, known, task.get("type") if isinstance(task, dict) else None, report)
     for index, stage in enumerate(parsed):
         found = () if stage is None else look(stage)
         mistakes += [Mistake(("stages", index, *place), text) for place, text in found]
@@ -185,9 +191,7 @@ def _explain(detail: ErrorDetails, prefix: Place, shape: Any, data: dict[str, An
     if kind == "missing":
         return Mistake(place, "is missing")
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
-        found = str(context.get("tag", ""))
-        text = f"{found!r} is no type of stage{did_you_mean(found, STAGE_TYPES)}" if found else "needs a type"
-        return Mistake((*place, "type"), f"{text}; types: {', '.join(STAGE_TYPES)}")
+        return _no_branch(str(context.get("tag", "")), place, data)
     if kind == "literal_error":
         options = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         hint = did_you_mean(str(detail["input"]), options)
@@ -200,6 +204,18 @@ def _explain(detail: ErrorDetails, prefix: Place, shape: Any, data: dict[str, An
     message = _PLAIN.get(kind) or detail["msg"].removeprefix("Value error, ")
     shown = "" if isinstance(detail["input"], dict | list | BaseModel) else f" (found {detail['input']!r})"
     return Mistake(place, message[0].lower() + message[1:] + shown)
+
+
+def _no_branch(found: str, place: Place, data: Any) -> Mistake:
+    """A stage without a type, method or scheme, or with none that there is. found: what it says."""
+    stage_type = str(_at(data, place).get("type"))
+    key = variant_key(stage_type)
+    if key is None:
+        text = f"{found!r} is no type of stage{did_you_mean(found, STAGE_TYPES)}" if found else "needs a type"
+        return Mistake((*place, "type"), f"{text}; types: {', '.join(STAGE_TYPES)}")
+    known = variants(stage_type)
+    text = f"{found!r} is not one of {', '.join(known)}" if found else f"is missing; one of {', '.join(known)}"
+    return Mistake((*place, key), text + (did_you_mean(found, known) if found else ""))
 
 
 def _real_place(place: Place, data: Any, missing: bool) -> Place:
@@ -247,5 +263,5 @@ def _models(annotation: Any, value: Any) -> list[type[BaseModel]]:
         return []
     models = [model for branch in get_args(annotation) for model in _models(branch, value)]
     keys = set(value) if isinstance(value, dict) else set()
-    wanted = STAGE_TYPES.get(str(value.get("type"))) if isinstance(value, dict) else None
+    wanted = stage_class(value) if isinstance(value, dict) else None
     return [wanted] if wanted in models else sorted(models, key=lambda model: -len(keys & set(model.model_fields)))[:1]

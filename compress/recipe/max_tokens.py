@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import assert_never
 
 from compress.recipe.follows import result_kind
-from compress.recipe.stages import Distill, Export, Finetune, Load, Prune, Quantize, Stage, Tfidf
+from compress.recipe.stages import Distill, Export, Finetune, Load, Quantize, Recovering, Stage, Tfidf
 
 NOTHING: Mapping[str, int | None] = MappingProxyType({})
 
@@ -30,7 +30,7 @@ def max_tokens_of(stage: Stage, stages: Mapping[str, Stage], known: Mapping[str,
         case Distill():
             teachers = (name for name in stage.teacher_ids if name in stages and is_transformer(stages[name], stages))
             return stage.student.max_tokens or next((tokens for name in teachers if (tokens := other(name))), None)
-        case Prune() | Export() | Quantize():
+        case Recovering() | Export() | Quantize():
             return other(stage.from_) if stage.from_ else None
         case Tfidf():
             return None

@@ -9,9 +9,10 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from compress.recipe.data import Data, Name, Task
 from compress.recipe.goals import Goals, by_candidate
 from compress.recipe.model import Section, distinct, one_of, plain_name
-from compress.recipe.stages import Distill, Follows, Prune, Seed, Stage, Tfidf, Training
+from compress.recipe.stages import Distill, Follows, Stage, Taught, Tfidf, Training
 from compress.recipe.students import Positive, PretrainedStudent
 from compress.recipe.thresholds import Thresholds
+from compress.recipe.training import Seed
 from eval.goals.goal import TEACHER, Goal
 
 
@@ -154,7 +155,7 @@ def teacher_of(stages: Iterable[Stage]) -> str | None:
     """What speedups are relative to: the stage called teacher, else the first one that others learn from."""
     known = tuple(stages)
     named = next((stage.id for stage in known if stage.id == TEACHER), None)
-    return named or next((s.teacher_ids[0] for s in known if isinstance(s, Distill | Prune) and s.teacher_ids), None)
+    return named or next((s.teacher_ids[0] for s in known if isinstance(s, Taught) and s.teacher_ids), None)
 
 
 def parents_of(stages: Iterable[Stage]) -> dict[str, str]:
@@ -165,7 +166,7 @@ def parents_of(stages: Iterable[Stage]) -> dict[str, str]:
 def stage_inputs(stage: Stage) -> tuple[str, ...]:
     """Ids of the stages that `stage` reads: what it follows, then its teachers. `from` must have been filled in."""
     followed = (stage.from_,) if isinstance(stage, Follows) and stage.from_ is not None else ()
-    teachers = stage.teacher_ids if isinstance(stage, Distill | Prune) else ()
+    teachers = stage.teacher_ids if isinstance(stage, Taught) else ()
     begun = layers_of(stage)
     return tuple(dict.fromkeys((*followed, *teachers, *((begun,) if begun else ()))))
 

@@ -1,64 +1,44 @@
 """The `stages` section: a closed union of what a run can do. A new technique is a new class here."""
 
-from typing import Annotated, Literal, Self, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Discriminator, Field, model_validator
 
 from compress.recipe.data import Name
-from compress.recipe.learning import Augment, Hints, LabelLoss, Share, Teachers
+from compress.recipe.learning import Augment, Hints, LabelLoss, Teachers
 from compress.recipe.long_text import ReadsTexts
-from compress.recipe.model import Section
+from compress.recipe.pruning import Prune, Pruning, Recovering, TrimVocabulary
+from compress.recipe.quantizing import Quantize, Quantizing
 from compress.recipe.students import (
     EmbeddingBagShape,
     Encoder,
     FromPretrained,
     LinearShape,
     MaxTokens,
-    Positive,
     Sha256,
     Shape,
-    StageId,
     Student,
     TinyEncoder,
 )
+from compress.recipe.training import Follows, StageSection, Taught, Training
 
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-
-
-class StageSection(Section):
-    """What every stage has: an id, by which others name it."""
-
-    id: StageId
-
-
-class Follows(StageSection):
-    """A stage that works on the result of another; by default of the one before it."""
-
-    from_: Annotated[StageId | None, Field(alias="from")] = None
-
-
-class Training(StageSection):
-    """Settings of every training. AdamW, linear decay after a warm-up over the share `warmup` of the steps.
-
-    precision: auto is bf16 where a short trial finds it faster, else fp32. early_stopping: stop after so many epochs
-    without a better validation macro ROC-AUC (of a regression, R²) and keep the best epoch's weights; null trains every
-    epoch and keeps the last. batch_size is in texts; batches hold texts of like length and are padded to their longest
-    only. batch_tokens: a batch holds about so many tokens instead, padding included, and batch_size does not count.
-    seeds: trains so many times, with the stage's seed and the ones after it; what follows goes on with the first, and
-    the report says how far they lie apart. seed: of this stage's chance; null is the recipe's, so that two stages that
-    are to differ by chance alone each name one.
-    """
-
-    epochs: Annotated[float, Field(gt=0, le=1000)] = 3.0
-    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 5e-5
-    batch_size: Positive = 32
-    batch_tokens: Annotated[int, Field(ge=64)] | None = None
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.06
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    early_stopping: Positive | None = None
-    seeds: Annotated[int, Field(ge=1, le=100)] = 1
-    seed: Seed | None = None
+__all__ = [
+    "Distill",
+    "Export",
+    "Finetune",
+    "Follows",
+    "Load",
+    "Prune",
+    "Quantize",
+    "Recovering",
+    "Stage",
+    "StageSection",
+    "Taught",
+    "Tfidf",
+    "Training",
+    "TrimVocabulary",
+]
 
 
 class Load(StageSection, ReadsTexts):
@@ -146,29 +126,6 @@ class Tfidf(StageSection):
     features: Literal["words", "words_chars"] = "words"
 
 
-class Taught(Section):
-    """What is said of learning from teachers. teacher: a stage, or several with the weights of their logits."""
-
-    teacher: Teachers | None = None
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    hardness: Share = 0.5
-
-    @property
-    def teacher_ids(self) -> tuple[StageId, ...]:
-        """The stages it learns from, the first of them the one it is compared with."""
-        return (self.teacher,) if isinstance(self.teacher, str) else tuple(self.teacher or ())
-
-    @property
-    def teachers(self) -> dict[StageId, float]:
-        """Stage id -> weight, which sum to 1; empty without a teacher."""
-        if self.teacher is None:
-            return {}
-        if isinstance(self.teacher, str):
-            return {self.teacher: 1.0}
-        whole = sum(self.teacher.values())
-        return {name: weight / whole for name, weight in self.teacher.items()}
-
-
 class Distill(Training, Taught):
     """Trains a student on a teacher's answers over train and unlabeled (Hinton et al. 2015).
 
@@ -207,44 +164,10 @@ class Distill(Training, Taught):
         return self
 
 
-class Prune(Training, Follows, Taught):
-    """Sets the smallest weights to zero, little by little while training on (Zhu and Gupta 2017).
-
-    scope: one threshold over all layers (global) or the same sparsity in each (layer). Embeddings, normalization,
-    biases and the classification head are left alone unless `embeddings` says otherwise. With a teacher the recovery
-    training distils, else it uses the labels.
-    """
-
-    type: Literal["prune"]
-    method: Literal["magnitude"] = "magnitude"
-    final_sparsity: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    schedule: Literal["cubic"] = "cubic"
-    scope: Literal["global", "layer"] = "global"
-    embeddings: bool = False
-    epochs: Annotated[float, Field(gt=0, le=1000)] = 1.0
-
-    @model_validator(mode="after")
-    def _of_a_teacher(self) -> Self:
-        if self.teacher is None:
-            self.refuse_ignored(("temperature", "hardness"), "of a teacher; name one, or remove this")
-        return self
-
-
 class Export(Follows):
     """Writes the model as ONNX with dynamic batch and sequence, kept only if it answers as the torch model does."""
 
     type: Literal["export"]
-
-
-class Quantize(Follows):
-    """Fewer bits: fp16 (weights and arithmetic), or int8_dynamic (MatMul per channel, embeddings included).
-
-    Of a graph that takes texts (onnx_text) both are how tables of weights are stored, int8 with a scale for each
-    column; what is computed stays fp32.
-    """
-
-    type: Literal["quantize"]
-    scheme: Literal["fp16", "int8_dynamic"]
 
 
 def _refuse_loop(stage: Training, shape: object, *losses: str) -> None:
@@ -259,7 +182,9 @@ def _refuse_loop(stage: Training, shape: object, *losses: str) -> None:
         stage.refuse_ignored((*_OF_A_LOOP, *losses), why)
 
 
-Stage = Annotated[Load | Finetune | Tfidf | Distill | Prune | Export | Quantize, Discriminator("type")]
+Stage = Annotated[
+    Load | Finetune | Tfidf | Distill | Pruning | TrimVocabulary | Export | Quantizing, Discriminator("type")
+]
 
 
 def shape_of(stage: Stage) -> Shape | None:
@@ -276,6 +201,39 @@ def shape_key(stage: Stage) -> str:
     return "encoder" if isinstance(stage, Finetune) else "student"
 
 
-STAGE_TYPES: dict[str, type[StageSection]] = {
-    get_args(cls.model_fields["type"].annotation)[0]: cls for cls in get_args(get_args(Stage)[0])
-}
+def _classes(annotation: Any) -> Iterator[type[StageSection]]:
+    """The classes of a union, and of the unions inside it."""
+    if isinstance(annotation, type):
+        yield annotation
+    for part in get_args(annotation) if not isinstance(annotation, type) else ():
+        yield from _classes(part)
+
+
+STAGE_TYPES: dict[str, tuple[type[StageSection], ...]] = {}
+"""What a stage's `type` may be: one class, or one for each of its methods or schemes."""
+for _class in _classes(Stage):
+    _type = get_args(_class.model_fields["type"].annotation)[0]
+    STAGE_TYPES[_type] = (*STAGE_TYPES.get(_type, ()), _class)
+
+
+def variant_key(stage_type: str) -> str | None:
+    """The key that tells the classes of a type apart: a pruning's method, a quantization's scheme."""
+    return next((key for key in ("method", "scheme") if _tells_apart(key, STAGE_TYPES.get(stage_type, ()))), None)
+
+
+def variants(stage_type: str) -> dict[str, type[StageSection]]:
+    """Method or scheme -> class, of a type that has several."""
+    key = variant_key(stage_type) or "type"
+    return {get_args(cls.model_fields[key].annotation)[0]: cls for cls in STAGE_TYPES.get(stage_type, ())}
+
+
+def stage_class(written: Mapping[str, Any]) -> type[StageSection] | None:
+    """The class that a stage as written is of; of a type with several, the first where it does not say which."""
+    classes = STAGE_TYPES.get(str(written.get("type")), ())
+    key = variant_key(str(written.get("type")))
+    named = variants(str(written.get("type"))).get(str(written.get(key))) if key else None
+    return named or next(iter(classes), None)
+
+
+def _tells_apart(key: str, classes: Sequence[type[StageSection]]) -> bool:
+    return len(classes) > 1 and all(key in cls.model_fields for cls in classes)
