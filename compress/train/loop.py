@@ -69,11 +69,13 @@ def train(
     context: Context,
     score: Callable[[], float] | None = None,
     hook: StepHook | None = None,
+    last: bool = True,
 ) -> int:
     """Trains `model` in place; resumes from the last whole checkpoint in context.work_dir. Returns the steps taken.
 
-    score: validation score of the model as it is, higher is better; needed where config.early_stopping is set. Of
-    several processes that were started together it returns in the first alone, and ends the others' stage.
+    score: validation score of the model as it is, higher is better; needed where config.early_stopping is set. last:
+    the stage trains no more after this, so that of several processes that were started together it returns in the
+    first alone, and ends the others' stage; else it returns in all of them, with the same weights.
     """
     torch.manual_seed(context.seed)
     folder = context.work_dir / "checkpoints"
@@ -88,7 +90,7 @@ def train(
         torch.manual_seed(context.seed + processes.number())  # dropout by chance of its own
     with quick_dropout(model):
         trainer.train(resume_from_checkpoint=processes.from_first(lambda: last_whole(folder)))
-    if processes.number():
+    if processes.number() and last:
         raise processes.TookPart
     # accelerate leaves its bf16 autocast on the model's forward; what follows is fitted on fp32, as it will be served
     trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)

@@ -9,24 +9,22 @@ from torch.nn.utils import prune as masks
 
 from compress.classifier import Classifier
 from compress.context import Context
+from compress.encoder.factored import FactoredEmbedding
 from compress.encoder.files import load_classifier
 from compress.inputs import Inputs, Made
-from compress.pieces import Reader
-from compress.recipe.stages import Prune
+from compress.recipe.pruning import PruneMagnitude
 from compress.runtime import open_predictor
 from compress.tokenizer import copy_tokenizer, open_tokenizer
 from compress.train.checkpoints import StepHook
-from compress.train.finish import save_decided, validation_score
-from compress.train.learning import distilling_loss, labelled_examples, labelling_loss, transfer_examples
-from compress.train.loop import Examples, Loss, train
-from compress.train.transfer import transfer_set
+from compress.train.finish import save_decided
+from compress.train.recovery import Recovery
 
 # masks grow during this first share of the steps and every so many of them; the rest recovers at full sparsity
 _RAMP = 0.7
 _UPDATES = 50
 
 
-def run(config: Prune, inputs: Inputs, context: Context, folder: Path) -> Made:
+def run(config: PruneMagnitude, inputs: Inputs, context: Context, folder: Path) -> Made:
     """Prunes the parent to config.final_sparsity; zeros stay exact in the saved weights."""
     parent = inputs.followed()
     max_tokens, long_text = parent.manifest.token_limit, parent.manifest.long_text
@@ -37,10 +35,8 @@ def run(config: Prune, inputs: Inputs, context: Context, folder: Path) -> Made:
     weights = prunable(model, config.embeddings)
     for layer, name in weights:  # what an earlier pruning took out stays out
         masks.custom_from_mask(layer, name, layer.get_parameter(name) != 0)
-    examples, loss = _learning(config, inputs, context, tokenizer)
-    score = validation_score(model, tokenizer, inputs, context.device, config)
     hook = _Masks(weights, config)
-    train(model, examples, tokenizer, config, loss, context, score, hook)
+    Recovery(config, inputs, context, tokenizer, open_predictor).train(model, hook=hook)
     hook.set_sparsity(config.final_sparsity)
     for layer, name in weights:
         masks.remove(layer, name)
@@ -60,7 +56,10 @@ def prunable(model: Classifier, embeddings: bool) -> list[Weight]:
     body: Any = model.encoder
     if model.pooling == "own":
         body = getattr(body, body.base_model_prefix, body)
-    return [Weight(module, name) for module in body.modules() for name in _matrices(module, embeddings)]
+    tables = [] if embeddings else [module for module in body.modules() if isinstance(module, FactoredEmbedding)]
+    spared = {part for table in tables for part in table.modules()}
+    modules = (module for module in body.modules() if module not in spared)
+    return [Weight(module, name) for module in modules for name in _matrices(module, embeddings)]
 
 
 def _matrices(module: nn.Module, embeddings: bool) -> tuple[str, ...]:
@@ -108,7 +107,7 @@ def _ramp_steps(total: int) -> int:
 class _Masks(StepHook):
     """Raises the sparsity along the schedule; torch's pruning hooks keep the masked weights at zero in between."""
 
-    def __init__(self, weights: list[Weight], config: Prune) -> None:
+    def __init__(self, weights: list[Weight], config: PruneMagnitude) -> None:
         self.weights, self.config = weights, config
         self.alive = [layer.get_buffer(f"{name}_mask").clone() for layer, name in weights]
 
@@ -134,11 +133,3 @@ class _Masks(StepHook):
             mask = mask * alive
             layer.get_buffer(f"{name}_mask").copy_(mask)
             setattr(layer, name, weight * mask)
-
-
-def _learning(config: Prune, inputs: Inputs, context: Context, tokenizer: Reader) -> tuple[Examples, Loss]:
-    """What recovery learns from: the teachers' answers where one is named, else the labels."""
-    if inputs.teachers:
-        examples = transfer_examples(tokenizer, transfer_set(inputs, open_predictor, context, config.id), context)
-        return examples, distilling_loss(inputs.task, config.hardness, config.temperature)
-    return labelled_examples(tokenizer, inputs, context), labelling_loss(inputs.task)
