@@ -17,7 +17,7 @@ from torch.nn.utils import prune as torch_prune
 from compress.encoder.build import build_classifier
 from compress.encoder.source import open_pretrained
 from compress.recipe.data import Task
-from compress.recipe.stages import Prune
+from compress.recipe.pruning import PruneMagnitude
 from compress.runtime.footprint import footprint
 from compress.stages import prune
 from compress.stages.prune.magnitude import cubic_sparsity, magnitude_masks, prunable
@@ -27,9 +27,9 @@ sparsities = st.floats(0, 0.99)
 shapes = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, max_size=4)
 
 
-def config(**changes: Any) -> Prune:
+def config(**changes: Any) -> PruneMagnitude:
     given = {"id": "p", "type": "prune", "from": "teacher", "final_sparsity": 0.5, "precision": "fp32"}
-    return Prune.model_validate(given | {"batch_size": 8, "learning_rate": 1e-3} | changes)
+    return PruneMagnitude.model_validate(given | {"batch_size": 8, "learning_rate": 1e-3} | changes)
 
 
 def drawn(shapes: list[tuple[int, int]], seed: int = 0) -> list[torch.Tensor]:

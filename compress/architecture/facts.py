@@ -7,6 +7,7 @@ from torch import nn
 
 from compress.architecture.count import inner_model, is_norm
 from compress.architecture.types import Parameters, Stack
+from compress.encoder.cut import parts_of, sizes_said
 from compress.encoder.source import Pretrained
 
 # optimum's table knows widths, layers, heads and vocabularies; for these transformers' families have names of their own
@@ -73,8 +74,13 @@ class Facts:
 
     def stack(self) -> Stack:
         """The encoder, or what there is where there is one stack alone."""
-        layers, heads = self.number("num_layers"), self.number("num_attention_heads")
-        return Stack(layers, heads, self._kv_heads(heads), self._ffn(_FFN), self._distinct(layers))
+        layers, heads, ffn = self.number("num_layers"), self.number("num_attention_heads"), self._ffn(_FFN)
+        said = sizes_said(self.config)
+        if said:  # where a structured pruning left layers of different sizes
+            parts = parts_of(self.config)
+            heads, ffn = max(parts.heads or (heads or 0,)), max(parts.neurons or (ffn or 0,))
+        by_layer = (tuple(said[name]) if name in said else None for name in ("heads", "ffn"))
+        return Stack(layers, heads, self._kv_heads(heads), ffn, self._distinct(layers), *by_layer)
 
     def decoder(self) -> Stack:
         """The decoder beside an encoder."""

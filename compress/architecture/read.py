@@ -61,11 +61,11 @@ def _source(manifest: Manifest) -> str:
 
 def _artifact_uses(manifest: Manifest) -> tuple[str, ...]:
     match manifest.format:
-        case "torch":
-            return ("evaluate", "predict", "load", "distill (as teacher)", "prune", "export")
+        case "torch" if manifest.precision == "fp32":
+            return ("evaluate", "predict", "load", "distill (as teacher)", "prune", "trim_vocabulary", "export")
         case "onnx" | "onnx_text" if manifest.precision == "fp32":
             return ("evaluate", "predict", "quantize")
-        case "onnx" | "onnx_text" | "tfidf":
+        case "torch" | "torch_export" | "onnx" | "onnx_text" | "openvino" | "tfidf":
             return ("evaluate", "predict")
         case _ as unknown:
             assert_never(unknown)
@@ -114,7 +114,10 @@ def _use(config: Any, model: nn.Module, parameters: Parameters, weights: bool) -
     if not weights:
         remarks.append("safetensors weights and a tokenizer.json are needed first")
     load = ("load",) if fitted else ()
-    return _Use((*load, "finetune", "distill (as teacher or student)", "prune", "export", "quantize"), tuple(remarks))
+    return _Use(
+        (*load, "finetune", "distill (as teacher or student)", "prune", "trim_vocabulary", "export", "quantize"),
+        tuple(remarks),
+    )
 
 
 def _of_model(name: str, config: Any, model: nn.Module, max_tokens: int | None) -> Architecture:
@@ -174,7 +177,7 @@ def _of_bag(name: str, artifact: Artifact, config: BagConfig) -> Architecture:
     model = empty_bag(config)
     whole = sum(weight.numel() for weight in model.parameters())
     embedded = model.embedding.weight.numel() + model.weight.weight.numel() if isinstance(model, EmbeddingBag) else 0
-    uses = tuple(use for use in _artifact_uses(artifact.manifest) if use not in {"load", "prune"})
+    uses = tuple(use for use in _artifact_uses(artifact.manifest) if use not in {"load", "prune", "trim_vocabulary"})
     return _of_terms(
         name,
         artifact,

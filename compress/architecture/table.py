@@ -109,9 +109,16 @@ def _layers(stack: Stack | None) -> str:
     return f"{stack.layers}" if stack.distinct in {None, stack.layers} else f"{stack.layers}, sharing {stack.distinct}"
 
 
+def _range(by_layer: tuple[int, ...] | None, otherwise: int | None) -> str:
+    """One number, or the least and the most of layers that differ."""
+    if by_layer is None or len(set(by_layer)) == 1:
+        return _number(by_layer[0] if by_layer else otherwise)
+    return f"{min(by_layer):,} to {max(by_layer):,}"
+
+
 def _heads(stack: Stack) -> str:
     if stack.heads is None or stack.kv_heads in {None, stack.heads}:
-        return _number(stack.heads)
+        return _range(stack.heads_by_layer, stack.heads)
     return f"{stack.heads}, {stack.kv_heads} key/value"
 
 
@@ -142,7 +149,7 @@ _ATTRIBUTES: tuple[tuple[str, Callable[[Architecture], str | None]], ...] = (
     ("decoder layers", lambda model: _layers(model.decoder)),
     ("width", lambda model: _number(model.width)),
     ("heads", lambda model: _both(model, _heads)),
-    ("feed-forward width", lambda model: _both(model, lambda stack: _number(stack.ffn))),
+    ("feed-forward width", lambda model: _both(model, lambda stack: _range(stack.ffn_by_layer, stack.ffn))),
     ("activation", lambda model: model.activation),
     ("dropout", _dropouts),
     ("normalization", lambda model: model.normalization),

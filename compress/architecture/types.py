@@ -12,6 +12,7 @@ class Stack:
 
     kv_heads: heads of keys and values, fewer than heads where several queries share them. distinct: layers with
     weights of their own (ALBERT's 12 layers share those of 1). ffn: inner width of the feed-forward layers.
+    heads_by_layer, ffn_by_layer: where pruning left layers of different sizes; heads and ffn are then the most.
     """
 
     layers: int | None
@@ -19,6 +20,8 @@ class Stack:
     kv_heads: int | None
     ffn: int | None
     distinct: int | None
+    heads_by_layer: tuple[int, ...] | None = None
+    ffn_by_layer: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from torch import nn
 
 from compress.classifier import Classifier
 from compress.encoder.attention import attention_kind, drop_projections
+from compress.encoder.cut import shrink
+from compress.encoder.factored import put_factors, stored_rank
 from compress.encoder.library import auto_class, head_dropout, quiet_transformers, without_pooler
 from compress.encoder.source import Pretrained, check_length
 from compress.errors import EncoderError
@@ -73,6 +75,9 @@ def empty_classifier(config: Any, attention: Literal["sdpa", "eager"] | None = N
     encoder = auto_class(pooling).from_config(config, dtype=torch.float32, trust_remote_code=False, **extra)
     if attention_kind(config) == "dot":
         drop_projections(encoder)
+    shrink(encoder, config)
+    if (rank := stored_rank(config)) is not None:
+        put_factors(encoder, rank)
     return Classifier(encoder, pooling, len(config.id2label), head_dropout(config))
 
 

@@ -9,6 +9,8 @@ import torch
 
 from compress.classifier import Classifier
 from compress.encoder.attention import attention_kind
+from compress.encoder.cut import sizes_said
+from compress.encoder.factored import stored_rank
 from compress.encoder.library import auto_class, quiet_transformers, without_pooler
 from compress.errors import EncoderError
 from compress.pretrained import check_config, check_weights
@@ -28,10 +30,13 @@ class Pretrained:
         positions = getattr(self.config, "max_position_embeddings", None)
         if not isinstance(positions, int) or positions <= 0:
             return None
-        # RoBERTa and its kin number positions from padding_idx + 1
         offset = int(getattr(self.config, "pad_token_id", None) or 0) + 1
-        shifted = self.config.model_type in {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"}
-        return positions - offset if shifted else positions
+        return positions - offset if counts_from_padding(self.config) else positions
+
+
+def counts_from_padding(config: Any) -> bool:
+    """Whether the first position has the number after the padding's id, as of RoBERTa and its kin."""
+    return config.model_type in {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"}
 
 
 def open_pretrained(folder: Path) -> Pretrained:
@@ -70,6 +75,16 @@ def check_usable(source: Pretrained, pooling: Pooling, max_tokens: int) -> None:
         raise EncoderError(
             f"{source.folder} has attention: dot, which transformers would give new query and key projections. Take it "
             "in with a load stage, or name another encoder."
+        )
+    if stored_rank(source.config) is not None:
+        raise EncoderError(
+            f"{source.folder} has embeddings that are a product (embedding_rank), which transformers cannot build. "
+            "Take it in with a load stage, or name another encoder."
+        )
+    if sizes_said(source.config):
+        raise EncoderError(
+            f"{source.folder} has layers of different sizes, which transformers cannot build. Take it in with a load "
+            "stage, or name another encoder."
         )
     what, maker = f"{source.folder} ({source.config.model_type})", auto_class(pooling)
     if type(source.config) not in maker._model_mapping:
