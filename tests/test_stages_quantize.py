@@ -11,17 +11,21 @@ from onnx import numpy_helper
 
 from compress.artifact import open_artifact
 from compress.errors import ParityError
-from compress.recipe.stages import Export, Prune, Quantize
+from compress.recipe.pruning import PruneMagnitude
+from compress.recipe.quantizing import Fp16, Int8Dynamic, Quantize
+from compress.recipe.stages import Export
 from compress.runtime import open_predictor
 from compress.runtime.footprint import footprint
 from compress.stages import export, prune, quantize
+from compress.stages.quantize import onnx_file
 from compress.stages.quantize.attention import fuse_attention
 
 Arrays = dict[str, np.ndarray]
 
 
 def config(scheme: Any) -> Quantize:
-    return Quantize.model_validate({"id": scheme, "type": "quantize", "from": "student-onnx", "scheme": scheme})
+    given = {"id": scheme, "type": "quantize", "from": "student-onnx", "scheme": scheme}
+    return (Fp16 if scheme == "fp16" else Int8Dynamic).model_validate(given)
 
 
 def arrays(folder: Path) -> Arrays:
@@ -48,7 +52,7 @@ def quantized(folder: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.nd
 def pruned(tmp_path_factory: pytest.TempPathFactory, new_workshop: Any, teacher: Any) -> Any:
     """{stage: artifact}: torch, ONNX by the older exporter (it is quick), fp16 and int8 of a model with 60 % zeros."""
     shop = new_workshop(tmp_path_factory.mktemp("pruned"))
-    sparse = Prune.model_validate(
+    sparse = PruneMagnitude.model_validate(
         {"id": "torch", "type": "prune", "final_sparsity": 0.6, "epochs": 0.5, "precision": "fp32"}
     )
     made = {"torch": shop.make(prune.run, sparse, parent=teacher)}
@@ -163,7 +167,7 @@ def test_a_graph_that_does_not_answer_is_not_kept(
                 item.CopyFrom(numpy_helper.from_array(np.full(item.dims, np.inf, np.float32), item.name))
         onnx.save(model, str(target))
 
-    monkeypatch.setattr(quantize, "to_fp16", broken)
+    monkeypatch.setattr(onnx_file, "to_fp16", broken)
     what = "does not run" if damage == "nonsense" else "infinite or undefined"
     with pytest.raises(ParityError, match=what):
         workshop.make(quantize.run, config("fp16"), parent=open_artifact(tiny_run / "artifacts" / "student-onnx"))
@@ -183,7 +187,7 @@ def test_overflow_on_the_tasks_own_texts_is_found(
         logits[-1] = np.inf
         return logits
 
-    monkeypatch.setattr(quantize, "run_session", run)
+    monkeypatch.setattr(onnx_file, "run_session", run)
     with pytest.raises(ParityError, match=r"logits for \d+ of 82 texts\. Nothing was kept.*int8_dynamic"):
         workshop.make(quantize.run, config("fp16"), parent=open_artifact(tiny_run / "artifacts" / "student-onnx"))
     assert sum(asked) == 2 + len(texts)

@@ -51,6 +51,13 @@ def to_small_tables(source: Path, target: Path, scheme: Literal["fp16", "int8_dy
     return f"{scheme.removesuffix('_dynamic')}: {small / whole:.1%} of the weights in tables"
 
 
+def int8_tables(graph: Any) -> None:
+    """Stores every table of several columns in int8 with a scale for each; what is made of its rows stays fp32."""
+    for table in list(_tables(graph)):
+        if table.dims[1] > 1:
+            _to_int8(graph, table)
+
+
 def _tables(graph: Any) -> Iterator[Any]:
     """Matrices of fp32 whose rows are gathered, and that nothing else reads."""
     from onnx import TensorProto
