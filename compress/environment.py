@@ -7,14 +7,19 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from compress.artifact import library_versions
 from compress.errors import MissingPackageError
 
 LIBRARIES = (
     "torch", "transformers", "tokenizers", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "optimum", "numpy",
-    "scikit-learn", "datasets",
+    "scikit-learn", "datasets", "openvino", "nncf", "neural-compressor", "neural-compressor-pt", "torchao",
 )  # fmt: skip
+Extra = Literal["openvino", "inc"]
+_EXTRAS: dict[Extra, tuple[str, ...]] = {"openvino": ("openvino", "nncf"), "inc": ("neural-compressor", "torchao")}
+# the same code under another name: its part for torch, without that for TensorFlow
+_ALSO = {"neural-compressor": ("neural-compressor-pt",)}
 _FEATURES = (
     "avx2",
     "avx512f",
@@ -106,6 +111,17 @@ def check_onnxruntime() -> None:
             "Remove both and install one:\n    pip uninstall -y onnxruntime onnxruntime-gpu\n"
             "    pip install 'compress[cpu]'     or     pip install 'compress[cuda]'"
         )
+
+
+def check_extra(extra: Extra, needed: tuple[str, ...] = ()) -> None:
+    """Raises MissingPackageError, with what to install, unless the packages of an extra are there. Imports none.
+
+    needed: by default all of them.
+    """
+    missing = [name for name in needed or _EXTRAS[extra] if not library_versions((name, *_ALSO.get(name, ())))]
+    if missing:
+        what = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
+        raise MissingPackageError(f"{what}. Install the extra {extra}:\n    pip install 'compress[{extra}]'")
 
 
 def _cpu_line(key: str) -> str:

@@ -1,8 +1,10 @@
 """What the machine has, and what is said where something is missing."""
 
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,26 @@ def test_gpus_are_named_without_torch(
     found = environment.environment.__wrapped__()
     assert (found["gpu"], found["gpu_driver"]) == ("NVIDIA H100 0, NVIDIA H100 1", driver)
     assert found["cuda_visible_devices"] == "1"
+
+
+@pytest.mark.parametrize("extra", ["openvino", "inc"])
+def test_an_extra_brings_what_is_asked_for_in_versions_that_were_tested(extra: environment.Extra) -> None:
+    """Else who installs it is told to install it."""
+    root = Path(__file__).parents[1]
+    brought = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"][extra]
+    names = {re.split(r"[\[>]", requirement)[0] for requirement in brought}
+    assert names == set(environment._EXTRAS[extra])
+    assert names <= {line.partition("==")[0] for line in (root / "constraints.txt").read_text().splitlines()}
+
+
+def test_either_name_of_neural_compressor_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "neural-compressor", "torchao")
+    environment.check_extra("inc")
+    install(monkeypatch, "neural-compressor-pt", "torchao")
+    environment.check_extra("inc")
+    install(monkeypatch, "neural-compressor-pt")
+    with pytest.raises(MissingPackageError, match=r"^torchao is not installed"):
+        environment.check_extra("inc")
 
 
 def test_the_environment_is_plain_json_with_the_versions_behind_a_result() -> None:

@@ -30,6 +30,14 @@ def open_predictor(
             from compress.runtime.onnx_text import OnnxTextPredictor
 
             return OnnxTextPredictor(artifact, count)
+        case "openvino":
+            from compress.runtime.openvino import OpenvinoPredictor
+
+            return OpenvinoPredictor(artifact, count)
+        case "torch_export":
+            from compress.runtime.torch_export import TorchExportPredictor
+
+            return TorchExportPredictor(artifact, count)
         case "tfidf":
             from compress.runtime.tfidf import TfidfPredictor
 

@@ -6,7 +6,7 @@ import torch
 
 from compress.artifact import Artifact, Floats
 from compress.batches import pieces_logits, text_logits
-from compress.classifier import forward
+from compress.classifier import Classifier, forward, to_bf16
 from compress.encoder.files import load_model
 from compress.pieces import Pieces
 from compress.runtime.base import Device, LogitsPredictor
@@ -14,9 +14,10 @@ from compress.tokenizer import Batch, open_tokenizer
 
 
 class TorchPredictor(LogitsPredictor):
-    """A torch classifier in fp32. device is where it really runs: the CPU where CUDA is asked for and absent.
+    """A torch classifier in its artifact's precision, fp32 or bf16. device is where it really runs: the CPU where CUDA
+    is asked for and absent.
 
-    half: on CUDA weights and arithmetic in fp16.
+    half: on CUDA weights and arithmetic in fp16, of what is in fp32.
     """
 
     def __init__(self, artifact: Artifact, device: Device, threads: int, half: bool = False) -> None:
@@ -26,7 +27,9 @@ class TorchPredictor(LogitsPredictor):
         self.tokenizer = open_tokenizer(artifact.path, artifact.manifest.token_limit, artifact.manifest.long_text)
         self.model = load_model(artifact.path).to(self.device)
         self.runtime = "torch"
-        if half and self.device == "cuda":
+        if artifact.manifest.precision == "bf16" and isinstance(self.model, Classifier):
+            to_bf16(self.model)
+        elif half and self.device == "cuda":
             self.model.half()
             self.runtime = "torch fp16"
 
