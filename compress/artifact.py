@@ -25,7 +25,8 @@ from compress.recipe.data import Task
 from compress.recipe.long_text import TRUNCATE, LongText
 from compress.scaling import Scaling
 
-Format = Literal["torch", "onnx", "onnx_text", "tfidf"]
+Format = Literal["torch", "onnx", "onnx_text", "openvino", "torch_export", "tfidf"]
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
 Floats = NDArray[np.float32]
 MANIFEST = "manifest.json"
 DECISION, SCALING = "decision.json", "scaling.json"
@@ -58,14 +59,15 @@ class Manifest(BaseModel):
 
     max_tokens: the most a model reads at once; None where there are no tokens. long_text: how it reads longer texts.
     cache_key: of the step that made it. parents: stage id -> digest. file_sha256s: every file but this one.
-    environment: versions of the libraries that made it. pretrained: the model it began with, as `reference` and
+    environment: versions of the libraries that made it. marks: what its stage was asked to keep to and did not, as
+    max_drop; it is whole all the same. pretrained: the model it began with, as `reference` and
     `weights_sha256`; empty where there was none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     schema_version: Literal[1] = 1
     format: Format
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    precision: Precision = "fp32"
     task: Task
     max_tokens: int | None
     long_text: LongText = TRUNCATE
@@ -76,6 +78,7 @@ class Manifest(BaseModel):
     file_sha256s: dict[str, str]
     environment: dict[str, str]
     notes: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
     pretrained: dict[str, Any] = {}
 
     @property

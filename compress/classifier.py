@@ -68,6 +68,22 @@ class Classifier(nn.Module):
         return self.head(self.dropout(pool(states, attention_mask, self.pooling, self.cls_last)))
 
 
+def to_bf16(model: Classifier) -> None:
+    """From here on weights and arithmetic are in bf16, but for the last linear layer.
+
+    Logits of bf16's 8 binary digits would tie in ranks and sit beside their thresholds.
+    """
+    last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+    whole = {name: value.clone() for name, value in last.state_dict().items()}
+    model.bfloat16()
+    last.float().load_state_dict(whole)
+    last.register_forward_pre_hook(_in_fp32)
+
+
+def _in_fp32(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(tensor.float() for tensor in given)
+
+
 def hidden_width(config: Any) -> int:
     """Width H of the token states, by optimum's table of config names (XLNet is not in it)."""
     from optimum.utils import NormalizedConfigManager

@@ -1,13 +1,25 @@
 """How big a stage's artifact will be, as far as its recipe and the size of its data tell. No torch."""
 
 from collections.abc import Mapping
-from typing import Literal, assert_never
+from typing import assert_never
 
 from compress.inputs import DataFacts
 from compress.pretrained import local_weights_bytes
+from compress.recipe.quantizing import IncInt8, stage_bits
 from compress.recipe.recipe import Recipe
 from compress.recipe.reference import encoder_reference
-from compress.recipe.stages import Distill, Export, Finetune, Follows, Load, Prune, Quantize, Stage, Tfidf, shape_of
+from compress.recipe.stages import (
+    Distill,
+    Export,
+    Finetune,
+    Follows,
+    Load,
+    Quantize,
+    Recovering,
+    Stage,
+    Tfidf,
+    shape_of,
+)
 from compress.recipe.students import (
     EmbeddingBagShape,
     FromTeacher,
@@ -24,8 +36,8 @@ _TOKENIZER_BYTES_PER_PIECE = 23
 # a term of a linear model, as text
 _BYTES_PER_TERM = 12
 _DEFAULT_TOKENS = 256
-# of the bytes before quantizing
-_SHARES = {"fp16": 0.5, "int8_dynamic": 0.26}
+# of the bytes before quantizing, by the bits of a weight
+_SHARES = {16: 0.5, 8: 0.26}
 
 
 def forecast_bytes(
@@ -46,12 +58,15 @@ def forecast_bytes(
         case Load() | Finetune() | Distill():
             reference = encoder_reference(stage)
             return local_weights_bytes(reference.name, reference.revision) if reference else None
-        case Prune() | Export():
+        case Recovering() | Export():
             return known[stage.from_] if stage.from_ else None
+        case IncInt8():
+            return None  # embeddings stay fp32, and how much they are is not known here
         case Quantize():
             parent = known[stage.from_] if stage.from_ else None
             linear = isinstance(_trained(stage, recipe), LinearShape)
-            share = _linear_share(stage.scheme, len(recipe.task.labels)) if linear else _SHARES[stage.scheme]
+            bits = stage_bits(stage)
+            share = _linear_share(bits, len(recipe.task.labels)) if linear else _SHARES[bits]
             return int(parent * share) if parent is not None else None
         case _ as unknown:
             assert_never(unknown)
@@ -65,9 +80,9 @@ def _trained(stage: Stage, recipe: Recipe) -> Shape | None:
     return shape_of(stage)
 
 
-def _linear_share(scheme: Literal["fp16", "int8_dynamic"], labels: int) -> float:
+def _linear_share(bits: int, labels: int) -> float:
     """Of a linear model's bytes: its terms stay text, and the feature's part of a length stays 16 bits."""
-    small = {"fp16": 2 * labels, "int8_dynamic": labels}[scheme] + 2
+    small = bits // 8 * labels + 2
     return (small + _BYTES_PER_TERM) / (4 * (labels + 1) + _BYTES_PER_TERM)
 
 

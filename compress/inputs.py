@@ -4,9 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
-from compress.artifact import Artifact, Format, read_json, write_json
+from compress.artifact import Artifact, Format, Precision, read_json, write_json
 from compress.data import Splits, load_splits, source_key, split_digests
 from compress.errors import DataError
 from compress.recipe.data import Task
@@ -58,13 +57,17 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Made:
-    """What a stage says of the files it wrote; the pipeline makes the manifest of it. notes go into the report."""
+    """What a stage says of the files it wrote; the pipeline makes the manifest of it. notes go into the report.
+
+    marks: what it was asked to keep to and did not; they go there too, before the notes.
+    """
 
     format: Format
     max_tokens: int | None
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    precision: Precision = "fp32"
     notes: tuple[str, ...] = ()
     long_text: LongText = TRUNCATE
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Artifacts -> report: of a run, with its lock, or of any artifacts over one labelled file."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,9 @@ from compress.data import labelled_digest, read_labelled_with_notes, threshold_p
 from compress.environment import environment
 from compress.errors import ArtifactError, RecipeError, UserError
 from compress.inputs import DataFacts, RecipeData
-from compress.measure import VERSION, measure, measure_seeds
+from compress.measure import VERSION, checks, measure, measure_seeds
 from compress.measure.latency import METHOD
+from compress.measure.quality import JUDGED
 from compress.preflight import seen_notes
 from compress.recipe.data import Task
 from compress.recipe.fits_goals import check_test_sets
@@ -32,11 +33,15 @@ from eval.report.report import SCHEMA_VERSION, Report, dump_report, load_report
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to. ran: ids of the stages that were run this time; measured: whether anything was measured."""
+    """What a run came to. ran: ids of the stages that were run this time; measured: whether anything was measured.
+
+    marked: ids of the stages whose result is not what they were asked to keep to.
+    """
 
     report: Report
     ran: tuple[str, ...]
     measured: bool
+    marked: tuple[str, ...] = ()
 
 
 def report_run(
@@ -55,7 +60,7 @@ def report_run(
         report = load_report(out / "report.json")
         if not cards_there(artifacts):
             write_cards(artifacts, report, data.facts.digests, recipe.repeats)
-        return Outcome(report, ran, measured=False)
+        return Outcome(report, ran, measured=False, marked=_marked(artifacts))
     tests = data.splits.tests
     digests = {name: data.facts.digests[f"test:{name}"] for name in tests}
     candidates = {stage.id: artifacts[stage.id] for stage in recipe.all_stages}
@@ -91,7 +96,7 @@ def report_run(
     write_cards(artifacts, report, data.facts.digests, recipe.repeats)
     write_json(out / "recipe.lock", _lock(recipe, artifacts, data.facts))
     write_json(kept, _stamp(key, out))
-    return Outcome(report, ran, measured=measured.anew or bool(ran))
+    return Outcome(report, ran, measured.anew or bool(ran), _marked(artifacts))
 
 
 def _compared(recipe: Recipe) -> dict[str, tuple[str, ...]]:
@@ -176,7 +181,13 @@ def evaluate_artifacts(
         candidates=measured.measurements,
         teacher_id=teacher_id,
         first_set=name,
-        notes=(*read.notes, *undefined_averages(tests), *measured.notes, *measured.timing_notes),
+        notes=(
+            *read.notes,
+            *undefined_averages(tests),
+            *measured.notes,
+            *measured.timing_notes,
+            *_mark_notes(artifacts),
+        ),
         command=command,
         timing=measured.timing,
         test_sha256s=digests,
@@ -230,7 +241,17 @@ def _stamp(key: str, out: Path) -> dict[str, object]:
 
 
 def _stage_notes(artifacts: dict[str, Artifact]) -> tuple[str, ...]:
-    return tuple(f"{name}: {note}" for name, artifact in artifacts.items() for note in artifact.manifest.notes)
+    """Of every stage, what it says of its result; marks come first of all."""
+    notes = (f"{name}: {note}" for name, artifact in artifacts.items() for note in artifact.manifest.notes)
+    return (*_mark_notes(artifacts), *notes)
+
+
+def _mark_notes(artifacts: dict[str, Artifact]) -> Iterator[str]:
+    return (f"{name}: marked: {mark}" for name, artifact in artifacts.items() for mark in artifact.manifest.marks)
+
+
+def _marked(artifacts: dict[str, Artifact]) -> tuple[str, ...]:
+    return tuple(name for name, artifact in artifacts.items() if artifact.manifest.marks)
 
 
 def _report_key(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts) -> str:
@@ -240,7 +261,7 @@ def _report_key(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts
         "data": facts.digests,
         "environment": environment(),
         "threads": all_threads(),
-        "versions": [__version__, VERSION, METHOD, SCHEMA_VERSION],
+        "versions": [__version__, VERSION, METHOD, SCHEMA_VERSION, JUDGED, checks.METHOD],
     }
     return sha256_text(json.dumps(parts, sort_keys=True))
 

@@ -7,14 +7,37 @@ from compress.artifact import library_versions, sha256_text
 from compress.errors import EncoderError
 from compress.inputs import DataFacts
 from compress.pretrained import pretrained_identity
+from compress.recipe.quantizing import Bf16, IncInt8, OpenvinoBf16, OpenvinoInt8, reads_texts
 from compress.recipe.recipe import Recipe
 from compress.recipe.reference import encoder_reference
-from compress.recipe.stages import Distill, Export, Finetune, Load, Prune, Quantize, Stage, Tfidf, shape_key, shape_of
+from compress.recipe.stages import (
+    Distill,
+    Export,
+    Finetune,
+    Load,
+    Quantize,
+    Recovering,
+    Stage,
+    Taught,
+    Tfidf,
+    TrimVocabulary,
+    shape_key,
+    shape_of,
+)
 from compress.recipe.students import EmbeddingBagShape, Hashed, LinearShape, TinyEncoder, Unigram, WordVectors
 from compress.vocabulary.vectors import vectors_identity
 
 # raised when a stage's code changes so that its old results no longer stand for what it would make
-_VERSIONS = {"load": 2, "finetune": 4, "tfidf": 1, "distill": 4, "prune": 4, "export": 4, "quantize": 3}
+_VERSIONS = {
+    "load": 2,
+    "finetune": 4,
+    "tfidf": 1,
+    "distill": 4,
+    "prune": 4,
+    "trim_vocabulary": 1,
+    "export": 4,
+    "quantize": 3,
+}
 _TRAINING = ("torch", "transformers", "tokenizers", "accelerate")
 _LIBRARIES = {
     "load": _TRAINING,
@@ -22,6 +45,7 @@ _LIBRARIES = {
     "tfidf": ("numpy", "scikit-learn"),
     "distill": _TRAINING,
     "prune": _TRAINING,
+    "trim_vocabulary": (*_TRAINING, "numpy"),
     "export": ("torch", "transformers", "onnx", "onnxscript", "onnx-ir", "onnxruntime", "onnxruntime-gpu"),
     "quantize": ("onnx", "onnxruntime", "onnxruntime-gpu"),
 }
@@ -58,9 +82,13 @@ def _rows_read(stage: Stage) -> tuple[str, ...]:
             return ("train", "unlabeled", "validation")  # its vocabulary is trained on unlabeled too
         case Distill():
             return ("train", "unlabeled", "validation")
-        case Prune():
+        case TrimVocabulary():
+            return ("train", "unlabeled", "validation")
+        case Recovering():
             return ("train", "unlabeled", "validation") if stage.teacher_ids else ("train", "validation")
-        case Load() | Export() | Quantize():
+        case Quantize():
+            return ("train", "unlabeled", "validation") if reads_texts(stage) else ("validation",)
+        case Load() | Export():
             return ("validation",)
         case _ as unknown:
             assert_never(unknown)
@@ -68,6 +96,13 @@ def _rows_read(stage: Stage) -> tuple[str, ...]:
 
 def _libraries(stage: Stage) -> tuple[str, ...]:
     """The packages whose versions may change what a stage makes."""
+    match stage:
+        case Bf16():
+            return ("torch", "transformers")
+        case OpenvinoInt8() | OpenvinoBf16():
+            return (*_LIBRARIES[stage.type], "openvino", "nncf")
+        case IncInt8():
+            return ("torch", "transformers", "torchao", "neural-compressor", "neural-compressor-pt")
     match shape_of(stage):
         case LinearShape():
             return (*_LIBRARIES[stage.type], "numpy", "scipy")
@@ -82,7 +117,7 @@ def _libraries(stage: Stage) -> tuple[str, ...]:
 def _thresholds(stage: Stage, recipe: Recipe) -> dict[str, object]:
     """How the decision is fitted, of a stage that fits one; a key at its default does not count."""
     match stage:
-        case Load() | Finetune() | Tfidf() | Distill() | Prune():
+        case Load() | Finetune() | Tfidf() | Distill() | Recovering():
             return recipe.model_dump(mode="json", include={"thresholds"}, exclude_defaults=True)
         case Export() | Quantize():
             return {}  # as its parent decides
@@ -92,7 +127,7 @@ def _thresholds(stage: Stage, recipe: Recipe) -> dict[str, object]:
 
 def _teachers(stage: Stage) -> dict[str, object]:
     """The order of several teachers, which the key's sorted keys would hide: the first is the one that hints."""
-    teachers = stage.teacher_ids if isinstance(stage, Distill | Prune) else ()
+    teachers = stage.teacher_ids if isinstance(stage, Taught) else ()
     return {"teachers": teachers} if len(teachers) > 1 else {}
 
 

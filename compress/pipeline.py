@@ -24,7 +24,20 @@ from compress.preflight import check_plan, seen_notes
 from compress.pretrained import weights_sha256
 from compress.recipe.recipe import Recipe, layers_of
 from compress.recipe.reference import encoder_reference
-from compress.recipe.stages import Distill, Export, Finetune, Follows, Load, Prune, Quantize, Stage, Tfidf, Training
+from compress.recipe.stages import (
+    Distill,
+    Export,
+    Finetune,
+    Follows,
+    Load,
+    Prune,
+    Quantize,
+    Stage,
+    Taught,
+    Tfidf,
+    Training,
+    TrimVocabulary,
+)
 from compress.run_folder import Pending, run_folder
 
 
@@ -168,7 +181,7 @@ def _device() -> str:
 
 
 def _teachers(stage: Stage, artifacts: Mapping[str, Artifact]) -> tuple[Teacher, ...]:
-    weights = stage.teachers if isinstance(stage, Distill | Prune) else {}
+    weights = stage.teachers if isinstance(stage, Taught) else {}
     return tuple(Teacher(artifacts[name], weight) for name, weight in weights.items())
 
 
@@ -194,6 +207,10 @@ def _run_stage(stage: Stage, inputs: Inputs, context: Context, folder: Path) -> 
             from compress.stages import prune
 
             return prune.run(stage, inputs, context, folder)
+        case TrimVocabulary():
+            from compress.stages import trim_vocabulary
+
+            return trim_vocabulary.run(stage, inputs, context, folder)
         case Export():
             from compress.stages import export
 
@@ -220,6 +237,7 @@ def _manifest(step: Step, recipe: Recipe, made: Made, parents: dict[str, str]) -
         file_sha256s={},
         environment=library_versions(LIBRARIES),
         notes=made.notes,
+        marks=made.marks,
         pretrained=_pretrained(step.stage),
     )
 

@@ -6,17 +6,18 @@ transformers is imported only where a pretrained model is to be opened.
 from collections.abc import Mapping
 from pathlib import Path
 
-from compress.artifact import MANIFEST
-from compress.environment import check_onnxruntime
-from compress.errors import ArtifactError, EncoderError
+from compress.artifact import MANIFEST, Artifact
+from compress.environment import Extra, check_extra, check_onnxruntime
+from compress.errors import ArtifactError, EncoderError, MissingPackageError
 from compress.plan import Plan, Step
 from compress.pretrained import find_pretrained
 from compress.recipe.data import Task
 from compress.recipe.fits_hints import Size, misfits
 from compress.recipe.max_tokens import max_tokens_of
+from compress.recipe.quantizing import Bf16, IncInt8, OpenvinoBf16, OpenvinoInt8
 from compress.recipe.recipe import Recipe
 from compress.recipe.reference import encoder_reference
-from compress.recipe.stages import Distill, Export, Finetune, Load, Quantize
+from compress.recipe.stages import Distill, Export, Finetune, Load, Quantize, Stage
 from compress.recipe.students import PretrainedStudent
 
 _DEFAULT_TOKENS = 256
@@ -29,6 +30,9 @@ def check_plan(plan: Plan, task: Task) -> None:
     """
     tokens: dict[str, int | None] = {}
     stages = {step.stage.id: step.stage for step in plan.steps}
+    for step in plan.steps:
+        if step.artifact is not None and any(other.artifact is None for other in plan.steps):
+            _check_opens(step.artifact)  # beside what is to be trained it is measured anew
     for step in plan.steps:
         name = step.stage.id
         tokens[name] = step.artifact.manifest.max_tokens if step.artifact else max_tokens_of(step.stage, stages, tokens)
@@ -74,9 +78,37 @@ def _check(step: Step, task: Task, tokens: int | None) -> int | None:
             from compress.train.build import check_pretrained
 
             check_pretrained(name, student, tokens or _DEFAULT_TOKENS)
+        case OpenvinoInt8() | OpenvinoBf16() | IncInt8() as stage:
+            check_backend(stage)
+        case Bf16():
+            pass  # torch alone
         case Export() | Quantize():
             check_onnxruntime()
     return tokens
+
+
+def check_backend(stage: Stage) -> None:
+    """Raises MissingPackageError with the stage's id where it needs an extra that is not installed. Imports none."""
+    match stage:
+        case OpenvinoInt8() | OpenvinoBf16():
+            extra: Extra = "openvino"
+        case IncInt8():
+            extra = "inc"
+        case _:
+            return
+    try:
+        check_extra(extra)
+    except MissingPackageError as error:
+        raise MissingPackageError(f"stages.{stage.id}.scheme: {error}") from error
+
+
+def _check_opens(artifact: Artifact) -> None:
+    """Raises MissingPackageError where an artifact that lies there cannot be run: it may be from another machine."""
+    if artifact.manifest.format == "openvino":
+        try:
+            check_extra("openvino", needed=("openvino",))
+        except MissingPackageError as error:
+            raise MissingPackageError(f"{artifact.path}: {error}") from error
 
 
 def _check_hints(step: Step, plan: Plan, tokens: Mapping[str, int | None]) -> None:

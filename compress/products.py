@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 _PRODUCTS = {"MatMul", "Gemm", "Einsum", "Conv", "MatMulInteger", "Attention", "QAttention"}
-_MOVES = {"Transpose", "Reshape", "Identity"}
+_MOVES = {"Transpose", "Reshape", "Identity", "DequantizeLinear"}
 
 
 def plain_products(model: Any) -> None:

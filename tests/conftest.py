@@ -22,6 +22,10 @@ import pytest
 import yaml
 from families import save_family
 
+from compress.telemetry import no_telemetry
+
+no_telemetry()
+
 # no deadline: on a busy machine a first call takes seconds; the same examples every time
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("tests")
@@ -369,6 +373,7 @@ class Workshop:
                 file_sha256s={},
                 environment={},
                 notes=made.notes,
+                marks=made.marks,
             )
             seal(folder, manifest)
         return open_artifact(final)

@@ -29,7 +29,9 @@ from compress.errors import EncoderError
 from compress.pieces import TokenIds
 from compress.products import int8_share
 from compress.recipe.data import Task
-from compress.recipe.stages import Distill, Export, Finetune, Prune, Quantize
+from compress.recipe.pruning import PruneMagnitude
+from compress.recipe.quantizing import Fp16, Int8Dynamic
+from compress.recipe.stages import Distill, Export, Finetune
 from compress.runtime import open_predictor
 from compress.runtime.footprint import footprint
 from compress.runtime.onnx import open_session, run_session
@@ -243,11 +245,14 @@ def line(
         teacher = taught(FAMILIES[place - 1])
         distilled = shop.make(distill.run, Distill.model_validate(given), teacher=teacher)
         given = {"id": "pruned", "type": "prune", "epochs": 1, **training}
-        pruned = shop.make(prune.run, Prune.model_validate(given), parent=distilled)
+        pruned = shop.make(prune.run, PruneMagnitude.model_validate(given), parent=distilled)
         exported = shop.make(export.run, Export(id="exported", type="export"), parent=pruned)
         schemes = [
-            shop.make(quantize.run, Quantize(id=scheme, type="quantize", scheme=scheme), parent=exported)
-            for scheme in ("fp16", "int8_dynamic")
+            shop.make(quantize.run, config, parent=exported)
+            for config in (
+                Fp16(id="fp16", type="quantize", scheme="fp16"),
+                Int8Dynamic(id="int8_dynamic", type="quantize", scheme="int8_dynamic"),
+            )
         ]
         return Line(teacher, distilled, pruned, exported, *schemes)
 

@@ -18,7 +18,8 @@ from compress.errors import DataError, EncoderError
 from compress.pieces import Pieces, TokenIds
 from compress.recipe.learning import HiddenStates, Hints
 from compress.recipe.long_text import LongText
-from compress.recipe.stages import Distill, Finetune, Prune, Tfidf, Training
+from compress.recipe.pruning import PruneMagnitude
+from compress.recipe.stages import Distill, Finetune, Tfidf, Training
 from compress.runtime import open_predictor
 from compress.stages import distill, finetune, prune, tfidf
 from compress.stages.distill.students import build_student
@@ -98,7 +99,7 @@ def test_each_teacher_is_asked_once_and_in_its_own_name(
     shop = {"progress": lambda what, done, total: told.append(what)}
     workshop.make(distill.run, config(id="one"), teacher=baseline, **shop)
     workshop.make(distill.run, config(id="both"), teacher=[(teacher, 0.5), (baseline, 0.5)], **shop)
-    pruning = Prune(id="p", type="prune", teacher={"a": 1, "b": 2}, epochs=0.1, precision="fp32")
+    pruning = PruneMagnitude(id="p", type="prune", teacher={"a": 1, "b": 2}, epochs=0.1, precision="fp32")
     workshop.make(prune.run, pruning, parent=teacher, teacher=[(teacher, 0.1), (baseline, 0.9)], **shop)
     assert opened == ["tfidf", "teacher"]
     asked = [what for what in dict.fromkeys(told) if "answers" in what]

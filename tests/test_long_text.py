@@ -26,7 +26,9 @@ from compress.pieces import Pieces, TokenIds, cuts
 from compress.recipe.data import Task
 from compress.recipe.load import load_recipe
 from compress.recipe.long_text import LongText
-from compress.recipe.stages import Distill, Export, Finetune, Load, Prune, Quantize, Training
+from compress.recipe.pruning import PruneMagnitude
+from compress.recipe.quantizing import Int8Dynamic
+from compress.recipe.stages import Distill, Export, Finetune, Load, Training
 from compress.runtime import open_predictor
 from compress.stages import distill, export, load, prune, quantize
 from compress.tokenizer import Tokenizer, open_tokenizer, save_pretrained_tokenizer
@@ -302,14 +304,14 @@ def test_what_follows_a_model_reads_as_it_does(workshop: Any, readers: Any) -> N
     student = {"layers": 1, "width": 16, "heads": 2, "tokenizer": {"type": "wordpiece", "size": 200}}
     own = student | {"long_text": "head_tail"}
     made = {
-        "pruned": workshop.make(prune.run, Prune(id="p", type="prune", **quick), parent=parent),
+        "pruned": workshop.make(prune.run, PruneMagnitude(id="p", type="prune", **quick), parent=parent),
         "loaded": workshop.make(load.run, Load(id="l", type="load", model=str(parent.path))),
         "student": workshop.make(
             distill.run, Distill(id="s", type="distill", teacher="t", student=student, **quick), teacher=parent
         ),
     }
     made["int8"] = workshop.make(
-        quantize.run, Quantize(id="q", type="quantize", scheme="int8_dynamic"), parent=readers[way]["onnx"]
+        quantize.run, Int8Dynamic(id="q", type="quantize", scheme="int8_dynamic"), parent=readers[way]["onnx"]
     )
     assert {name: artifact.manifest.long_text for name, artifact in made.items()} == dict.fromkeys(made, way)
     other = Load(id="o", type="load", model=str(parent.path), long_text="truncate")

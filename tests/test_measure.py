@@ -1,6 +1,8 @@
 """What measurements depend on, that damaged ones are taken again, and what is said of pruning and of the GPU."""
 
+import json
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +18,7 @@ from compress.artifact import Artifact, open_artifact
 from compress.context import silent
 from compress.data import labelled_digest
 from compress.judge import Judged, evaluate_artifacts
-from compress.measure import Measured, latency, quality
+from compress.measure import Measured, checks, latency, quality
 from compress.measure.rounds import Setting, Times, _against_parents
 from compress.recipe.recipe import Evaluate
 from compress.recipe.stages import Distill, Finetune
@@ -58,7 +60,7 @@ def taken(artifacts: dict[str, Artifact], comment_splits: Any, tmp_path: Path) -
 
 
 def test_what_was_measured_is_found_again(taken: Taken) -> None:
-    assert taken() == {"answers", "quality", "footprint", "latency"}
+    assert taken() == {"answers", "quality", "footprint", "latency", "invariance", "older_cpus"}
     assert taken() == set()
 
 
@@ -66,7 +68,8 @@ def test_another_processor_answers_anew(taken: Taken, monkeypatch: pytest.Monkey
     """int8 kernels saturate where there is no VNNI."""
     taken()
     monkeypatch.setattr(quality, "cpu_features", lambda: ["avx2"])
-    assert taken() == {"answers", "quality"}
+    monkeypatch.setattr(checks, "cpu_features", lambda: ["avx2"])
+    assert taken() == {"answers", "quality", "invariance"}
 
 
 def test_another_candidate_asks_the_others_nothing_again(
@@ -74,7 +77,7 @@ def test_another_candidate_asks_the_others_nothing_again(
 ) -> None:
     """TF-IDF comes in, so the student is compared anew: with the answers it gave."""
     student = {"student-int8": artifacts["student-int8"]}
-    assert taken(artifacts=student) == {"answers", "quality", "footprint", "latency"}
+    assert taken(artifacts=student) == {"answers", "quality", "footprint", "latency", "invariance", "older_cpus"}
     before = len(list((tmp_path / "measurements").glob("answers-*")))
     assert taken() == {"answers", "quality", "footprint", "latency"}
     assert len(list((tmp_path / "measurements").glob("answers-*"))) == 2 * before
@@ -199,6 +202,15 @@ def test_a_run_reports_it(tiny_run: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------- evaluate
+
+
+def test_evaluate_tells_what_an_artifact_did_not_keep_to(tiny_run: Path, comment_files: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "marked"
+    shutil.copytree(tiny_run / "artifacts" / "tfidf", folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"marks": ["fell by 0.02"]}))
+    report = evaluate_artifacts([folder], None, Judged(comment_files / "test.csv"), SMALL, tmp_path / "cache", silent)
+    assert report.notes[-1] == "tfidf: marked: fell by 0.02"
 
 
 def test_evaluate_sees_that_labels_in_another_file_changed(tiny_run: Path, comment_files: Path, tmp_path: Path) -> None:

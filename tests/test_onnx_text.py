@@ -20,7 +20,8 @@ from compress.errors import ParityError
 from compress.inputs import Made
 from compress.ngrams.tokenizer import Buckets, NgramTokenizer, Terms
 from compress.ngrams.words import frequent_terms
-from compress.recipe.stages import Export, Quantize
+from compress.recipe.quantizing import Fp16, Int8Dynamic
+from compress.recipe.stages import Export
 from compress.runtime import open_predictor
 from compress.runtime.footprint import footprint
 from compress.runtime.onnx_text import text_batches
@@ -88,9 +89,11 @@ def made(request: Any, tmp_path_factory: Any, new_workshop: Any, sentences: tupl
     shop = new_workshop(tmp_path_factory.mktemp(request.param))
     found = {"torch": shop.make(written(request.param, sentences), Config("model"))}
     found["text"] = shop.make(export.run, Export(id="text", type="export"), parent=found["torch"])
-    for scheme in ("fp16", "int8_dynamic"):
-        config = Quantize(id=scheme, type="quantize", scheme=scheme)
-        found[scheme] = shop.make(quantize.run, config, parent=found["text"])
+    for config in (
+        Fp16(id="fp16", type="quantize", scheme="fp16"),
+        Int8Dynamic(id="int8_dynamic", type="quantize", scheme="int8_dynamic"),
+    ):
+        found[config.scheme] = shop.make(quantize.run, config, parent=found["text"])
     return found
 
 

@@ -231,7 +231,7 @@ FOUND = (
     "line 10: stages.student.student.layers: is missing",
     "line 10: stages.student.student: width 10 is not a multiple of heads 4",
     "line 10: stages.student.hardness: input should be less than or equal to 1 (found 3)",
-    "line 11: stages.again.scheme: 'int9' is not one of fp16, int8_dynamic",
+    "line 11: stages.again.scheme: 'int9' is not one of fp16, bf16, int8_dynamic, int8_static, ",
     "line 11: stages.again.from: quantize needs an fp32 ONNX model",
     "line 12: stages.again.id: again is taken by another stage or baseline; ids are unique",
     "line 12: stages.again.from: last comes later; a stage reads only those before it, so move it up",

@@ -12,7 +12,9 @@ from families import save_family
 from compress.recipe.learning import Asymmetric, Augment, Focal, HiddenStates, Hints
 from compress.recipe.load import load_recipe, shipped_recipes
 from compress.recipe.model import Section
-from compress.recipe.stages import Distill, Finetune
+from compress.recipe.pruning import PruneLayers, PruneStructured, TrimVocabulary
+from compress.recipe.stages import Distill, Finetune, variant_key, variants
+from compress.recipe.training import Training
 
 Command = Callable[..., Any]
 RECIPES = shipped_recipes()
@@ -20,7 +22,14 @@ SMALL = ("evaluate.rounds=5", "evaluate.max_seconds=1", "evaluate.resamples=100"
 
 
 def test_the_promised_recipes_are_shipped() -> None:
-    assert {"quickstart", "jigsaw-minilm", "jigsaw-roberta-distilbert"} <= set(RECIPES)
+    assert {"quickstart", "jigsaw-minilm", "jigsaw-roberta-distilbert", "jigsaw-structured"} <= set(RECIPES)
+
+
+def test_every_method_has_a_shipped_recipe() -> None:
+    types = {"prune", "quantize", "trim_vocabulary"}
+    stages = [stage for name in RECIPES for stage in load_recipe(name).stages if stage.type in types]
+    shipped = {getattr(stage, variant_key(stage.type) or "type") for stage in stages}
+    assert shipped == {name for stage_type in types for name in variants(stage_type)}
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
@@ -165,6 +174,69 @@ def test_the_tiny_recipes_run_whole_on_a_tiny_teacher(
     for stage in ("labels-only", "distilled", "distilled-int8"):
         config = json.loads((tmp_path / "run/artifacts" / stage / "config.json").read_text())
         assert (config["model_type"], config["compress"].get("attention")) == kinds[name]
+
+
+SCALED = {
+    "jigsaw-structured": ("trimmed.keep_top=200", "shallow.drop=1", "structured.steps=2", "structured.seeds=1"),
+    "jigsaw-int8": ("dynamic-fallback.fallback.minutes=0.05", "static-fallback.fallback.minutes=0.05"),
+    "jigsaw-vocabulary": ("trimmed.keep_top=200", "factored.keep_top=200", "factored.embedding_rank=8"),
+    "jigsaw-layers": ("by-loss.drop=1", "every-second.drop=[1]"),
+    "jigsaw-backends": ("trimmed.keep_top=200", "shallow.drop=1", "structured.steps=2"),
+}
+# an export takes most of a run's time, and how a cut model is exported is tested with its stage
+WITHOUT_ONNX = {"jigsaw-vocabulary", "jigsaw-layers"}
+
+
+@pytest.fixture(scope="module")
+def one_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all of these run: they begin with the same teacher, which is trained and exported once."""
+    return tmp_path_factory.mktemp("runs") / "run"
+
+
+def shortened(name: str, folder: Path) -> Path:
+    """The recipe as a file of its own; of some without what becomes ONNX."""
+    text = RECIPES[name].read_text(encoding="utf-8")
+    if name in WITHOUT_ONNX:
+        data = yaml.safe_load(text)
+        data["stages"] = [stage for stage in data["stages"] if stage["type"] not in {"export", "quantize"}]
+        text = yaml.safe_dump(data, sort_keys=False)
+    file = folder / f"{name}.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_what_cuts_a_model_for_good_runs_whole_on_a_tiny_teacher(
+    name: str,
+    tmp_path: Path,
+    one_folder: Path,
+    comment_files: Path,
+    tiny_encoder: Callable[[str], Path],
+    command: Command,
+) -> None:
+    """Whether the goals are met or a result falls too far (exit code 3) is of no matter on forty rows."""
+    if name == "jigsaw-backends":
+        for package in ("openvino", "nncf", "neural_compressor"):
+            pytest.importorskip(package, reason=f"{package} is not installed: pip install 'compress[openvino,inc]'")
+    recipe = load_recipe(file := shortened(name, tmp_path))
+    trained = {stage.id for stage in recipe.stages if isinstance(stage, Training) and stage.epochs}
+    sets = (
+        f"data.dir={comment_files}",
+        f"stages.teacher.encoder={tiny_encoder('bert')}",
+        "stages.teacher.sha256=null",
+        "stages.teacher.max_tokens=32",
+        *(f"stages.{stage}.epochs=1" for stage in sorted(trained)),
+        *(f"stages.{it}" for it in SCALED[name]),
+        "evaluate.batch_sizes=[1]",
+        *SMALL,
+    )
+    ended = command("run", file, "--out", one_folder, *(part for item in sets for part in ("--set", item)))
+    assert ended.code in (0, 3), ended.err
+    report = json.loads((one_folder / "report.json").read_text(encoding="utf-8"))
+    found = {item["id"]: item for item in report["candidates"]}
+    assert list(found) == [stage.id for stage in recipe.all_stages]
+    cut = [it for it in recipe.stages if isinstance(it, PruneStructured | PruneLayers | TrimVocabulary)]
+    assert all(found[stage.id]["parameters"] < found[stage.from_]["parameters"] for stage in cut)
 
 
 def test_the_rare_labels_recipe_runs_whole_on_a_tiny_teacher(

@@ -25,7 +25,8 @@ from compress.data.tables import Table
 from compress.errors import ArtifactError, DataError, EncoderError, ParityError, RecipeError
 from compress.recipe.data import Data, Task
 from compress.recipe.load import load_recipe
-from compress.recipe.stages import Distill, Export, Finetune, Load, Prune, Tfidf
+from compress.recipe.pruning import PruneMagnitude
+from compress.recipe.stages import Distill, Export, Finetune, Load, Tfidf
 from compress.recipe.students import TinyEncoder, WordPiece
 from compress.scaling import Scaling
 from eval.contract import LabelledTexts
@@ -458,7 +459,7 @@ def test_what_follows_a_loaded_model_keeps_its_scale(reviews: Any, from_transfor
     parent = reviews.make(stage.run, load(from_transformers))
     pruned = reviews.make(
         prune.run,
-        Prune(id="pruned", type="prune", final_sparsity=0.1, epochs=1, learning_rate=1e-6, precision="fp32"),
+        PruneMagnitude(id="pruned", type="prune", final_sparsity=0.1, epochs=1, learning_rate=1e-6, precision="fp32"),
         parent=parent,
     )
     exported = reviews.make(export.run, Export(id="onnx", type="export"), parent=parent)

@@ -12,7 +12,8 @@ import pytest
 from compress.artifact import open_artifact
 from compress.errors import RecipeError
 from compress.recipe.load import load_recipe
-from compress.recipe.stages import Distill, Load, Prune, Tfidf
+from compress.recipe.pruning import PruneMagnitude
+from compress.recipe.stages import Distill, Load, Tfidf
 from compress.stages import distill, load, prune, tfidf
 
 RECIPE = """\
@@ -108,7 +109,7 @@ def test_a_stage_fits_its_decision_without_the_test_sets(workshop: Any, tiny_run
             made = shop.make(distill.run, Distill.model_validate(given | TRAINED), teacher=teacher)
         case _:
             given = {"id": "prune", "type": "prune", "from": "teacher", "final_sparsity": 0.5}
-            made = shop.make(prune.run, Prune.model_validate(given | TRAINED), parent=teacher)
+            made = shop.make(prune.run, PruneMagnitude.model_validate(given | TRAINED), parent=teacher)
     assert len(made.decision().thresholds) == 6
 
 

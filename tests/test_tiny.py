@@ -21,7 +21,8 @@ from compress.encoder.source import check_usable, open_pretrained
 from compress.encoder.tiny import build_tiny
 from compress.errors import EncoderError
 from compress.recipe.data import Task
-from compress.recipe.stages import Distill, Export, Quantize
+from compress.recipe.quantizing import Int8Dynamic
+from compress.recipe.stages import Distill, Export
 from compress.recipe.students import Bpe, TinyEncoder, Unigram, WordPiece, WordVectors
 from compress.runtime import open_predictor
 from compress.stages import distill, export, quantize
@@ -148,7 +149,7 @@ def test_a_student_of_each_vocabulary_learns_is_exported_and_quantized(kind: str
     student = DOT | {"tokenizer": VOCABULARIES[kind], "share_layers": True, "embedding_rank": 8}
     made = workshop.make(distill.run, config(student), teacher=teacher)
     onnx = workshop.make(export.run, Export(id="onnx", type="export"), made)
-    small = workshop.make(quantize.run, Quantize(id="int8", type="quantize", scheme="int8_dynamic"), onnx)
+    small = workshop.make(quantize.run, Int8Dynamic(id="int8", type="quantize", scheme="int8_dynamic"), onnx)
     texts = ["Don't!!! you 2 numpty", "", "the map"]
     answers = [open_predictor(artifact).predict_proba(texts) for artifact in (made, onnx, small)]
     np.testing.assert_allclose(answers[1], answers[0], atol=1e-4)

@@ -18,6 +18,7 @@ AVERAGES = {  # of a classifier: what the hub calls the metric
     "macro_roc_auc": "roc_auc",
     "macro_average_precision": "average_precision",
 }
+_LIBRARIES = {"onnx": "onnx", "onnx_text": "onnx", "openvino": "openvino"}
 _ERRORS = {"macro_r2": "r_squared", "macro_rmse": "rmse", "macro_mae": "mae", "macro_spearman": "spearmanr"}
 
 
@@ -35,7 +36,7 @@ def metadata_text(artifact: Artifact, report: Report, base_model: str | None, me
         base_model=base_model,
         model_name=f"{report.name}-{manifest.stage_id}",
         pipeline_tag="text-classification",
-        library_name="onnx" if manifest.format in {"onnx", "onnx_text"} else None,
+        library_name=_LIBRARIES.get(manifest.format),
         tags=["compress", manifest.stage_type, manifest.precision],
         eval_results=results or None,
     )

@@ -6,6 +6,7 @@ from compress.artifact import Artifact
 from compress.card.metadata import AVERAGES, in_words, metadata_text
 from compress.recipe.recipe import Repeat
 from eval.measurement import Measurement, SetQuality
+from eval.report.checks import HEADINGS, READING, TITLE, WORDS, check_row
 from eval.report.comparison import average_name, in_units, interval_text, megabytes, number, with_interval
 from eval.report.latency import latency_tables
 from eval.report.report import Report
@@ -16,6 +17,8 @@ _FORMATS = {
     "torch": "PyTorch weights (safetensors)",
     "onnx": "ONNX",
     "onnx_text": "ONNX that takes texts",
+    "openvino": "OpenVINO",
+    "torch_export": "a torch.export program",
     "tfidf": "TF-IDF with a linear model",
 }
 _LIMITS = (
@@ -73,6 +76,19 @@ const {{ logits }} = await model(await tokenizer(["a text"], {{ padding: true, t
 
 There `dtype: "fp32"` names the file, `model.onnx`, whatever its precision."""
 
+_OPENVINO = """\
+With OpenVINO alone; these are logits, {after}:
+
+```python
+import openvino
+from tokenizers import Tokenizer
+
+compiled = openvino.Core().compile_model("{folder}/model.xml", "CPU")
+encoding = Tokenizer.from_file("{folder}/tokenizer.json").encode("a text")
+given = {{"input_ids": [encoding.ids], "attention_mask": [encoding.attention_mask]}}
+logits = compiled(given)["logits"]
+```"""
+
 
 def card_text(
     artifact: Artifact,
@@ -87,6 +103,7 @@ def card_text(
         *_labels(artifact),
         *_quality(measured, report),
         *_speed(measured),
+        *_checks(measured),
     ]
     return _page(metadata_text(artifact, report, base_model, measured), about, artifact, report, data_sha256s)
 
@@ -219,6 +236,15 @@ def _speed(measured: Measurement) -> Iterator[str]:
         yield markdown_table(table.headings, table.rows)
 
 
+def _checks(measured: Measurement) -> Iterator[str]:
+    """Of a model in fewer bits: what its answers depend on beside the text."""
+    row = check_row(measured)
+    if row is not None:
+        yield f"## {TITLE}"
+        yield READING
+        yield markdown_table(("what", "found"), zip(HEADINGS[WORDS:], row[WORDS:], strict=True))
+
+
 def _limits(artifact: Artifact, report: Report) -> Iterator[str]:
     manifest = artifact.manifest
     yield _LIMITS
@@ -233,7 +259,8 @@ def _limits(artifact: Artifact, report: Report) -> Iterator[str]:
         yield "The thresholds fit data in which labels are as frequent as they were in validation."
     # notes on a stage or a repeat begin so; its own are in the manifest
     stages = (*(f"{it.id}: " for it in report.candidates), *(f"{it.stage}.seed" for it in report.seeds))
-    yield from (plain(note) for note in (*report.notes, *manifest.notes) if not note.startswith(stages))
+    told = (*manifest.marks, *report.notes, *manifest.notes)
+    yield from (plain(note) for note in told if not note.startswith(stages))
 
 
 def _use(artifact: Artifact) -> Iterator[str]:
@@ -244,6 +271,9 @@ def _use(artifact: Artifact) -> Iterator[str]:
         yield _ONNX_RUNTIME.format(folder=folder, after=_after_logits(artifact))
     if manifest.format == "onnx" and manifest.long_text.how == "truncate":
         yield _OPTIMUM.format(folder=folder, after=_after_logits(artifact))
+
+    if manifest.format == "openvino":
+        yield _OPENVINO.format(folder=folder, after=_after_logits(artifact))
 
 
 def _after_logits(artifact: Artifact) -> str:

@@ -1,7 +1,7 @@
 """The command line: parses, calls, renders, exits. With screen.py the only place that prints or sets up logging.
 
-Exit codes: 0 done, 2 the recipe, the input or the machine is wrong, 3 a goal of the recipe is missed (the work is done
-all the same), 1 a fault of ours, 130 interrupted, 141 the output was closed by its reader.
+Exit codes: 0 done, 2 the recipe, the input or the machine is wrong, 3 a goal of the recipe is missed or a max_drop (the
+work is done all the same), 1 a fault of ours, 130 interrupted, 141 the output was closed by its reader.
 """
 
 import os

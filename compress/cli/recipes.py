@@ -20,7 +20,8 @@ def run(
 ) -> None:
     """Runs what is not already done: stages, evaluation, report. Interrupted, it goes on with the same command.
 
-    Exit code 3 where a goal of the recipe is missed; artifacts and report are kept all the same.
+    Exit code 3 where a goal of the recipe is missed, or a stage's result fell further than its max_drop; artifacts and
+    report are kept all the same.
     """
     from compress.beginnings import vector_mistakes
     from compress.environment import check_onnxruntime
@@ -49,22 +50,29 @@ def run(
     if strict and not loaded.goals:
         show_note("--strict asks for goals, and the recipe has none")
     failing = {"missed", "undecided"} if strict else {"missed"}
-    if any(verdict.state in failing for verdict in outcome.report.verdicts):
+    if outcome.marked or any(verdict.state in failing for verdict in outcome.report.verdicts):
         raise typer.Exit(GOAL_MISSED)
 
 
 @app.command(epilog="Example: compress check my.yaml --set data.dir=jigsaw")
 def check(recipe: Recipe, set_: Sets = None) -> None:
     """Finds every mistake of a recipe at once, each with its place. Reads no data and trains nothing."""
-    from compress.beginnings import vector_mistakes
-    from compress.preflight import seen_notes
+    from compress.beginnings import check_families, vector_mistakes
+    from compress.errors import MissingPackageError
+    from compress.preflight import check_backend, seen_notes
     from compress.recipe.load import load_recipe
 
     loaded = load_recipe(recipe, set_ or [], vector_mistakes)
+    check_families(loaded.all_stages)
     stages = ", ".join(stage.id for stage in loaded.all_stages)
     how_many, again = len(loaded.all_stages), len(loaded.repeats)
     more = f", and {again} further training{'s' * (again > 1)} with other seeds" if again else ""
     console.print(f"{recipe} is right: {how_many} stage{'s' * (how_many > 1)} ({stages}){more}.", soft_wrap=True)
+    for stage in loaded.all_stages:
+        try:
+            check_backend(stage)
+        except MissingPackageError as error:  # it may run elsewhere
+            show_note(str(error))
     console.print("Its data and models were not opened: `compress data` and `compress run` do that first of all.")
     for note in seen_notes(loaded):
         console.print(f"note: {note}", soft_wrap=True)

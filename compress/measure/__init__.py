@@ -9,6 +9,7 @@ from compress.artifact import Artifact
 from compress.context import Progress
 from compress.environment import environment
 from compress.measure.candidates import format_of
+from compress.measure.checks import checked
 from compress.measure.cold import METHOD as COLD_METHOD
 from compress.measure.cold import ColdStart, ColdStarts, cold_starts
 from compress.measure.latency import pruning_notes, time_candidates
@@ -20,6 +21,7 @@ from eval.latency.conditions import Conditions
 from eval.measurement import Measurement
 from eval.seeds import SeedSpread, Spread, quality_spreads
 
+_SOME_ZEROS = 0.01
 __all__ = ["VERSION", "Measured", "measure", "measure_cost", "measure_seeds"]
 
 
@@ -54,11 +56,12 @@ def measure(
     parents: Mapping[str, str] | None = None,
     compared: Mapping[str, Sequence[str]] | None = None,
 ) -> Measured:
-    """Quality on every test set, size, and latency in one interleaved run of all candidates.
+    """Quality on every test set, size, latency in one interleaved run of all candidates, and checks of fewer bits.
 
-    artifacts: by candidate id. tests: by name, the first one lends its texts to the latency measurement. parents: id ->
-    id of the candidate that its stage began with, which it is compared with in quality and speed. Each is compared with
-    the teacher and with every TF-IDF model among them too; compared: id -> ids of others that it is compared with.
+    artifacts: by candidate id. tests: by name, the first one lends its texts to the latency measurement and the checks.
+    parents: id -> id of the candidate that its stage began with, which it is compared with in quality and speed. Each
+    is compared with the teacher and with every TF-IDF model among them too; compared: id -> ids of others that it is
+    compared with.
     """
     store = Store(cache_dir / "measurements", config, seed)
     parents = parents or {}
@@ -71,14 +74,15 @@ def measure(
         for test, rows in tests.items()
     }
     first = next(iter(tests))
-    cost = measure_cost(artifacts, tests[first].texts, test_digests[first], teacher, store, progress, parents)
+    texts, digest = tests[first].texts, test_digests[first]
+    cost = measure_cost(artifacts, texts, digest, teacher, store, progress, parents)
     measurements = tuple(
         replace(
             measured,
             quality_by_set={test: found[measured.id].quality for test, found in judged.items()},
             details_by_set={test: it.details for test, found in judged.items() if (it := found[measured.id]).details},
         )
-        for measured in cost.measurements
+        for measured in checked(cost.measurements, artifacts, texts, digest, store, progress)
     )
     return replace(cost, measurements=measurements, anew=bool(store.taken))
 
@@ -111,9 +115,17 @@ def measure_cost(
         )
         for name, artifact in artifacts.items()
     )
-    zeros = {name: prints[name].zeros_share for name, it in artifacts.items() if it.manifest.stage_type == "prune"}
+    zeros = {name: prints[name].zeros_share for name in artifacts if _set_zeros(name, artifacts, prints, parents or {})}
     notes = (*times.notes, *pruning_notes(zeros, parents or {}, times.rows))
     return Measured(measurements, notes, times.conditions)
+
+
+def _set_zeros(
+    name: str, artifacts: Mapping[str, Artifact], prints: Mapping[str, Footprint], parents: Mapping[str, str]
+) -> bool:
+    """Whether a stage pruned by zeros; heads, neurons and layers that are taken out leave none behind."""
+    before = prints[parents[name]].zeros_share if parents.get(name) in prints else 0.0
+    return artifacts[name].manifest.stage_type == "prune" and prints[name].zeros_share > before + _SOME_ZEROS
 
 
 def _cold_starts(

@@ -21,7 +21,7 @@ from eval.measurement import Quality, SetDetails
 from eval.values import score_values
 
 # raised when the judge says something else of the same answers; these are kept
-_JUDGED = 2
+JUDGED = 3
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def judge_set(
     def parts(name: str) -> list[object]:
         compared = {other: artifacts[other].digest for other in others(name)}
         asked = [config.resamples, config.disagreements, teacher, columns_digest(rows)]
-        return [artifacts[name].digest, compared, *asked, *machine, _JUDGED]
+        return [artifacts[name].digest, compared, *asked, *machine, JUDGED]
 
     return {name: store.once("quality", parts(name), partial(result, name), SetResult) for name in artifacts}
 

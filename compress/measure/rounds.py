@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.artifact import Artifact
+from compress.artifact import Artifact, Manifest
 from compress.context import Progress
 from compress.environment import Reading, environment, machine_cores, machine_reading
 from compress.measure.candidates import candidate_of
@@ -224,12 +224,12 @@ def _rows(one: _Taken, teacher: str | None, parents: Mapping[str, str]) -> dict[
 def _open(artifacts: Mapping[str, Artifact], setting: Setting, rng: np.random.Generator) -> list[Candidate]:
     """The candidates in their own order, opened in a random one: the first to come finds memory another way.
 
-    On CUDA torch models come a second time, in fp16.
+    On CUDA torch models in fp32 come a second time, in fp16.
     """
     gc.collect()  # the last opening's models: some hold themselves in cycles
     ways = [(name, False) for name in artifacts if setting.device == "cpu" or _runs_on_cuda(artifacts[name])]
     if setting.device == "cuda":
-        ways += [(name, True) for name, _ in ways if artifacts[name].manifest.format == "torch"]
+        ways += [(name, True) for name, _ in ways if _in_fp32(artifacts[name].manifest)]
     opened: dict[tuple[str, bool], Candidate] = {}
     for place in rng.permutation(len(ways)):
         name, half = ways[place]
@@ -274,6 +274,10 @@ def _against_parents(samples: LatencySamples, parents: Mapping[str, str]) -> dic
         for name, parent in parents.items()
         if name in seconds and parent in seconds
     }
+
+
+def _in_fp32(manifest: Manifest) -> bool:
+    return manifest.format == "torch" and manifest.precision == "fp32"
 
 
 def _runs_on_cuda(artifact: Artifact) -> bool:
