@@ -139,10 +139,10 @@ def _encoder_identity(stage: Stage) -> str | None:
     try:
         return pretrained_identity(reference.name, reference.revision)
     except EncoderError as error:
-        raise EncoderError(f"stages.{stage.id}.{_model_key(stage)}: {error}") from error
+        raise EncoderError(f"stages.{stage.id}.{model_key(stage)}: {error}") from error
 
 
-def _model_key(stage: Stage) -> str:
+def model_key(stage: Stage) -> str:
     """The key under which a stage names the pretrained model that it begins with."""
     match stage:
         case Load():

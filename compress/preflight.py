@@ -9,6 +9,7 @@ from pathlib import Path
 from compress.artifact import MANIFEST, Artifact
 from compress.environment import Extra, check_extra, check_onnxruntime
 from compress.errors import ArtifactError, EncoderError, MissingPackageError
+from compress.keys import model_key
 from compress.plan import Plan, Step
 from compress.pretrained import find_pretrained
 from compress.recipe.data import Task
@@ -47,20 +48,28 @@ def check_plan(plan: Plan, task: Task) -> None:
 
 
 def seen_notes(recipe: Recipe) -> tuple[str, ...]:
-    """A note for each stage that loads a model of this project, where the test rows are drawn by seed.
+    """A note for each stage that begins with a model of this project, where the test rows are drawn by seed.
 
     Its training may have drawn others: by another seed or share, or from files in another order.
     """
     if recipe.data.test_share is None:
         return ()
-    loaded = (stage for stage in recipe.all_stages if isinstance(stage, Load))
+    begun = ((stage, encoder_reference(stage)) for stage in recipe.all_stages)
     return tuple(
-        f"stages.{stage.id}.model: {stage.model} was made by this project, and data.test_share draws the test rows by "
-        "seed: it may have seen some of them in training, and would then look better than it is. Name a file of rows "
-        "that it has not seen in data.test"
-        for stage in loaded
-        if (Path(stage.model).expanduser() / MANIFEST).is_file()
+        f"stages.{stage.id}.{model_key(stage)}: {reference.name} was made by this project, and data.test_share draws "
+        "the test rows by seed: it may have seen some of them in training, and would then look better than it is. "
+        "Name a file of rows that it has not seen in data.test"
+        for stage, reference in begun
+        if reference is not None and _is_ours(reference.name)
     )
+
+
+def _is_ours(model: str) -> bool:
+    """Whether a folder of that name is an artifact; a name that is no path is none."""
+    try:
+        return (Path(model).expanduser() / MANIFEST).is_file()
+    except (OSError, RuntimeError):  # too long, not to be read, of a user who does not exist
+        return False
 
 
 def _check(step: Step, task: Task, tokens: int | None) -> int | None:

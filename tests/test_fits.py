@@ -175,7 +175,7 @@ HIDDEN = {"hidden": {}}
         (
             teacher(TINY | {"width": 32}),
             distil(SAME_TOKENS, hints={"cosine": 1.0}),
-            "hints: cosine compares states of one width; the student's is 16, the teacher's 32",
+            "hints: cosine compares states of one width, and the student's is 16, the teacher's 32",
         ),
         (
             teacher(TINY),

@@ -149,16 +149,21 @@ def test_an_encoder_that_is_not_there_is_told_with_its_key(tmp_path: Path, encod
 
 
 def test_a_model_of_ours_may_have_seen_test_rows_that_are_drawn(teacher: Any, encoder: Path) -> None:
-    def notes(model: Path, **data: Any) -> tuple[str, ...]:
+    def notes(model: Path, stage: dict[str, Any] | None = None, **data: Any) -> tuple[str, ...]:
         task = {"type": "multi_label", "text": "t", "labels": list(LABELS)}
-        stages = [{"id": "late", "type": "load", "model": str(model)}]
+        stages = [stage or {"id": "late", "type": "load", "model": str(model)}]
         given = {"version": 1, "name": "n", "task": task, "data": {"train": "a.csv"} | data, "stages": stages}
         return seen_notes(Recipe.model_validate(given))
 
     (told,) = notes(teacher.path, test_share=0.2)
     assert told.startswith("stages.late.model: ")
     assert "may have seen some of them in training" in told
+    tuned = {"id": "late", "type": "finetune", "encoder": str(teacher.path)}
+    (told,) = notes(teacher.path, tuned, test_share=0.2)
+    assert told.startswith("stages.late.encoder: ")
     assert notes(teacher.path, test={"held_out": "b.csv"}) == notes(encoder, test_share=0.2) == ()
+    for odd in ("~nobody-of-this-name/model", "a" * 300):
+        assert notes(Path(odd), test_share=0.2) == ()
 
 
 def test_an_artifact_that_cannot_be_loaded(tmp_path: Path, teacher: Any) -> None:

@@ -319,12 +319,17 @@ def test_files_that_hold_no_vectors_are_clear_errors(name: str, content: bytes, 
         (np.zeros((3, 2), np.float32), "has 3 rows and .* 4 words"),
         (b"no array", "is no array that NumPy reads"),
         (b"", "is no array that NumPy reads"),
+        ({"rows": np.zeros((4, 2), np.float32)}, "holds several arrays"),
     ],
 )
 def test_arrays_that_hold_no_vectors_are_clear_errors(array: Any, said: str, tmp_path: Path) -> None:
     _written(tmp_path, "folder")
     if isinstance(array, bytes):
         (tmp_path / "array.npy").write_bytes(array)
+    elif isinstance(array, dict):
+        (tmp_path / "array.npy").unlink(missing_ok=True)
+        np.savez(tmp_path / "several.npz", **array)
+        (tmp_path / "several.npz").rename(tmp_path / "array.npy")
     else:
         np.save(tmp_path / "array.npy", array)
     with pytest.raises(EncoderError, match=f"embeddings.vectors: .*array.npy {said}"):

@@ -72,7 +72,7 @@ def _widths_apart(hints: Hints, student: Size, teacher: Size) -> str | None:
     if not hints.cosine or None in (student.width, teacher.width) or student.width == teacher.width:
         return None
     return (
-        f"cosine compares states of one width; the student's is {student.width}, the teacher's {teacher.width}. "
+        f"cosine compares states of one width, and the student's is {student.width}, the teacher's {teacher.width}. "
         "Use hidden, which projects them"
     )
 

@@ -25,7 +25,7 @@ def find_vectors(wanted: WordVectors) -> Path:
     if wanted.sha256 is not None and vectors_sha256(found) != wanted.sha256:
         raise EncoderError(
             f"embeddings.sha256: {found} has sha256 {vectors_sha256(found)}, the recipe pins {wanted.sha256}. "
-            "These are other vectors."
+            "These are other vectors: name those, or pin these."
         )
     return found
 
@@ -34,7 +34,7 @@ def _place(name: str) -> Path:
     """Raises EncoderError where nothing is there, or the package is not installed."""
     try:
         found = in_package(name.removeprefix("package:")) if name.startswith("package:") else Path(name).expanduser()
-    except EncoderError as error:
+    except (EncoderError, RuntimeError) as error:  # the latter of the home of a user who does not exist
         raise EncoderError(f"embeddings.vectors: {error}") from error
     if not found.exists():
         raise EncoderError(
@@ -143,8 +143,10 @@ def _array(file: Path) -> NDArray[Any]:
     """The rows, not read into memory. Raises EncoderError where they are not numbers in rows."""
     try:
         rows = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise EncoderError(f"embeddings.vectors: {file} is no array that NumPy reads: {error}") from error
+    if not isinstance(rows, np.ndarray):
+        raise EncoderError(f"embeddings.vectors: {file} holds several arrays; save the one of the vectors by np.save.")
     if rows.ndim != 2 or rows.dtype.kind not in "fiu":
         raise EncoderError(
             f"embeddings.vectors: {file} holds {rows.dtype} in {rows.ndim} dimensions; it should hold numbers in two, "
