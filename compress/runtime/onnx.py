@@ -1,16 +1,14 @@
 """Runs ONNX artifacts with ONNX Runtime."""
 
 import shutil
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from compress.artifact import DECISION, SCALING, Artifact, Floats
-from compress.batches import pieces_logits, text_logits
 from compress.environment import check_onnxruntime
-from compress.pieces import Pieces
-from compress.runtime.base import Device, LogitsPredictor
-from compress.tokenizer import Batch, copy_tokenizer, open_tokenizer
+from compress.runtime.base import Device
+from compress.runtime.pieces import PiecesPredictor
+from compress.tokenizer import Batch, copy_tokenizer
 
 # on CPUs ONNX Runtime 1.31 takes longer over a SkipLayerNormalization than over the Add and the LayerNormalization that
 # it fuses: without it encoders run 1.1 to 1.4 times as fast, one text at a time and in batches
@@ -18,31 +16,17 @@ _SLOWER_ON_CPUS = ["SkipLayerNormFusion"]
 _PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
 
 
-class OnnxPredictor(LogitsPredictor):
+class OnnxPredictor(PiecesPredictor):
     """An ONNX graph of logits. device is what the session really runs on, not what it was asked for."""
 
     runtime = "onnxruntime"
 
     def __init__(self, artifact: Artifact, device: Device, threads: int) -> None:
-        super().__init__(artifact)
-        self.threads = threads
-        self.tokenizer = open_tokenizer(artifact.path, artifact.manifest.token_limit, artifact.manifest.long_text)
+        super().__init__(artifact, threads)
         self.session = open_session(str(artifact.path / "model.onnx"), device, threads)
         self._kept = kept_inputs(self.session)
         # a session asked for CUDA falls back to the CPU without a word
         self.device = "cuda" if "CUDAExecutionProvider" in self.session.get_providers() else "cpu"
-
-    def predict_logits(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Floats:
-        """Raw logits, float32 (N, L)."""
-        return text_logits(self._run, texts, self.tokenizer, len(self.labels), self.threads, progress)
-
-    def tokenize(self, texts: Sequence[str]) -> list[Pieces]:
-        """The texts as the model reads them."""
-        return list(self.tokenizer.runs(texts, self.threads))
-
-    def run(self, tokens: list[Pieces]) -> Floats:
-        """Raw logits, float32 (N, L)."""
-        return pieces_logits(self._run, tokens, self.tokenizer, len(self.labels))
 
     def _run(self, batch: Batch) -> Floats:
         return run_session(self.session, batch, self._kept)

@@ -1,6 +1,6 @@
 """Runs OpenVINO artifacts on the CPU."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,41 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.artifact import Artifact, Floats
-from compress.batches import pieces_logits, text_logits
 from compress.environment import check_extra
-from compress.pieces import Pieces
-from compress.runtime.base import LogitsPredictor
+from compress.runtime.pieces import PiecesPredictor
 from compress.telemetry import no_telemetry
-from compress.tokenizer import Batch, open_tokenizer
+from compress.tokenizer import Batch
 
 GRAPH = "model.xml"
 Arithmetic = Literal["f32", "bf16"]
 _INTEGERS = {"i8", "u8"}
 
 
-class OpenvinoPredictor(LogitsPredictor):
+class OpenvinoPredictor(PiecesPredictor):
     """An OpenVINO graph of logits, on the CPU. What int8 leaves is computed in fp32, of bf16 artifacts in bf16."""
 
     runtime = "openvino"
     device = "cpu"
 
     def __init__(self, artifact: Artifact, threads: int) -> None:
-        super().__init__(artifact)
-        self.threads = threads
-        self.tokenizer = open_tokenizer(artifact.path, artifact.manifest.token_limit, artifact.manifest.long_text)
+        super().__init__(artifact, threads)
         self.graph = open_graph(artifact.path / GRAPH, threads, arithmetic(artifact))
 
-    def predict_logits(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Floats:
-        """Raw logits, float32 (N, L)."""
-        return text_logits(self.graph.logits, texts, self.tokenizer, len(self.labels), self.threads, progress)
-
-    def tokenize(self, texts: Sequence[str]) -> list[Pieces]:
-        """The texts as the model reads them."""
-        return list(self.tokenizer.runs(texts, self.threads))
-
-    def run(self, tokens: list[Pieces]) -> Floats:
-        """Raw logits, float32 (N, L)."""
-        return pieces_logits(self.graph.logits, tokens, self.tokenizer, len(self.labels))
+    def _run(self, batch: Batch) -> Floats:
+        return self.graph.logits(batch)
 
 
 def arithmetic(artifact: Artifact) -> Arithmetic:

@@ -3,7 +3,7 @@
 import json
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from compress.artifact import Artifact, Floats
-from compress.batches import pieces_logits, text_logits
 from compress.errors import ArtifactError
-from compress.pieces import Pieces
-from compress.runtime.base import LogitsPredictor
-from compress.tokenizer import Batch, open_tokenizer
+from compress.runtime.pieces import PiecesPredictor
+from compress.runtime.torch import bind_threads
+from compress.tokenizer import Batch
 
 PROGRAM = "model.pt2"
 _CONFIGS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
@@ -41,38 +40,18 @@ _NOT_RUN = {"guards_code", "stack_trace"}  # the former without sample inputs, t
 _KINDS: dict[int, type[np.generic]] = {1: np.uint8, 2: np.int8, 7: np.float32}  # torch's serialized ScalarType
 
 
-class TorchExportPredictor(LogitsPredictor):
+class TorchExportPredictor(PiecesPredictor):
     """A program of torch.export that gives logits, on the CPU. Its linear layers run in oneDNN's int8 kernels."""
 
     runtime = "torch.export"
     device = "cpu"
 
     def __init__(self, artifact: Artifact, threads: int) -> None:
-        super().__init__(artifact)
-        self.threads = threads
-        self.tokenizer = open_tokenizer(artifact.path, artifact.manifest.token_limit, artifact.manifest.long_text)
+        super().__init__(artifact, threads)
         self.program = open_program(artifact.path / PROGRAM)
 
-    def predict_logits(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Floats:
-        """Raw logits, float32 (N, L)."""
-        self._bind_threads()
-        return text_logits(self._run, texts, self.tokenizer, len(self.labels), self.threads, progress)
-
-    def tokenize(self, texts: Sequence[str]) -> list[Pieces]:
-        """The texts as the model reads them."""
-        return list(self.tokenizer.runs(texts, self.threads))
-
-    def run(self, tokens: list[Pieces]) -> Floats:
-        """Raw logits, float32 (N, L)."""
-        self._bind_threads()
-        return pieces_logits(self._run, tokens, self.tokenizer, len(self.labels))
-
-    def _bind_threads(self) -> None:
-        """torch's thread count is the process's; another predictor may have set its own."""
-        if torch.get_num_threads() != self.threads:
-            torch.set_num_threads(self.threads)
-
     def _run(self, batch: Batch) -> Floats:
+        bind_threads(self.threads)
         return run_program(self.program, batch)
 
 
