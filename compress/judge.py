@@ -121,11 +121,10 @@ def _verdicts(
 
 
 def _by_seed(recipe: Recipe, artifacts: dict[str, Artifact]) -> dict[str, dict[int, Artifact]]:
-    """The stages that were trained with several seeds: id -> seed -> artifact."""
+    """The stages that were trained with several seeds, and what was made of them: id -> seed -> artifact."""
     found: dict[str, dict[int, Artifact]] = {}
-    first = {stage.id: recipe.seed_of(stage) for stage in recipe.stages}
     for repeat in recipe.repeats:
-        found.setdefault(repeat.of, {first[repeat.of]: artifacts[repeat.of]})[repeat.seed] = artifacts[repeat.stage.id]
+        found.setdefault(repeat.of, {repeat.first: artifacts[repeat.of]})[repeat.seed] = artifacts[repeat.stage.id]
     return found
 
 

@@ -45,14 +45,14 @@ def artifact_path(out: Path, stage_id: str) -> Path:
 def make_plan(recipe: Recipe, out: Path, facts: DataFacts, fresh: bool = False) -> Plan:
     """What a run would do. Reads and verifies artifacts, writes nothing. Raises ArtifactError for a damaged one.
 
-    fresh: nothing counts as cached. Trainings with further seeds come last.
+    fresh: nothing counts as cached. Further seeds come last.
     """
     steps: list[Step] = []
     found: dict[str, Artifact | None] = {}
     forecasts: dict[str, int | None] = {}
     tokens: dict[str, int | None] = {}
-    stages = {stage.id: stage for stage in recipe.all_stages}
-    for stage in (*recipe.all_stages, *(repeat.stage for repeat in recipe.repeats)):
+    stages = {stage.id: stage for stage in (*recipe.all_stages, *(repeat.stage for repeat in recipe.repeats))}
+    for stage in stages.values():
         seed = recipe.seed_of(stage)
         key = cache_key(stage, recipe, facts, seed)
         names = stage_inputs(stage)

@@ -22,7 +22,10 @@ class Spread:
 
 @dataclass(frozen=True)
 class SeedSpread:
-    """One stage trained with several seeds. by_set: test set -> metric (`macro_f1`, `label_f1[threat]`) -> spread."""
+    """One stage trained with several seeds, or made of such a training.
+
+    by_set: test set -> metric (`macro_f1`, `label_f1[threat]`) -> spread.
+    """
 
     stage: str
     seeds: tuple[int, ...]

@@ -203,7 +203,7 @@ def test_cards_are_written_where_they_are_missing_only(tmp_path):
 def repeats_of(stage, seeds):
     known = Finetune(id=stage, type="finetune", encoder="any/thing", seeds=1)
     copies = {seed: known.model_copy(update={"id": f"{stage}.seed{seed}"}) for seed in seeds[1:]}
-    return tuple(Repeat(copy, stage, seed) for seed, copy in copies.items())
+    return tuple(Repeat(copy, stage, seed, seeds[0]) for seed, copy in copies.items())
 
 
 def test_a_repeat_has_a_card_with_its_own_numbers_and_promises_no_results(tmp_path):

@@ -242,7 +242,7 @@ def test_a_test_set_that_only_the_data_know_is_told_with_file_and_line(
 def test_check_counts_what_seeds_add(recipe: Path, command: Command) -> None:
     ended = command("check", recipe, "--set", "stages.student.seeds=3")
     assert "7 stages (" in ended.out
-    assert "), and 2 further trainings with other seeds." in ended.out
+    assert "), and 8 more stages with other seeds." in ended.out
 
 
 def test_the_version_is_the_packages(command: Command) -> None:

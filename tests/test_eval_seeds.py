@@ -55,4 +55,4 @@ def test_report_md_has_a_table_only_where_seeds_were_asked_for() -> None:
     ]
     assert seeds_section(Report("n", {}, {}, (), None, "main", ())) == []
     assert Report.from_json(report.to_json()).seeds == report.seeds
-    assert seed_lines(report) == ["student, trained with seeds 13, 14: macro F1 0.550 ± 0.071"]
+    assert seed_lines(report) == ["student, with seeds 13, 14: macro F1 0.550 ± 0.071"]

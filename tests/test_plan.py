@@ -247,6 +247,20 @@ def test_stages_that_differ_by_chance_alone_name_their_seeds(tmp_path: Path, enc
     assert {name for name in IDS if found[name] != plain[name]} == {"teacher", "student"}
 
 
+def test_each_seed_is_exported_and_quantized_and_nothing_else_goes_on_with_it(tmp_path: Path, encoder: Path) -> None:
+    made = recipe(tmp_path, "stages.student.seed=40", "stages.student.seeds=2")
+    steps = {step.stage.id: step for step in make_plan(made, tmp_path / "no", FACTS).steps}
+    again = {name: step.inputs for name, step in steps.items() if name.endswith(".seed41")}
+    assert again == {
+        "student.seed41": ("teacher",),
+        "onnx.seed41": ("student.seed41",),
+        "fp16.seed41": ("onnx.seed41",),
+        "int8.seed41": ("onnx.seed41",),
+    }
+    assert steps["int8.seed41"].seed == steps["int8"].seed == 13  # of its own chance: the same rows to calibrate on
+    assert steps["int8.seed41"].forecast_bytes == steps["int8"].forecast_bytes
+
+
 def test_forecasts_before_and_sizes_after(tmp_path: Path, out: Path) -> None:
     forecast = {
         step.stage.id: step.forecast_bytes for step in make_plan(recipe(tmp_path), tmp_path / "no", FACTS).steps
@@ -288,17 +302,21 @@ def test_planning_imports_no_torch(tmp_path: Path, out: Path) -> None:
 def test_further_seeds_are_trainings_of_their_own_that_come_last(tmp_path: Path, encoder: Path) -> None:
     planned = recipe(tmp_path, "seed=7", "stages.student.seeds=3", "stages.pruned.seeds=2")
     steps = make_plan(planned, tmp_path / "out", FACTS).steps
-    assert [(step.stage.id, step.seed) for step in steps] == [
-        *((name, 7) for name in IDS), ("student.seed8", 8), ("student.seed9", 9), ("pruned.seed8", 8)
-    ]  # fmt: skip
-    assert [step.inputs for step in steps[-3:]] == [("teacher",), ("teacher",), ("student", "teacher")]
+    assert [step.stage.id for step in steps[: len(IDS)]] == [*IDS]
+    trained = {step.stage.id: step.seed for step in steps[len(IDS) :] if step.stage.type in {"distill", "prune"}}
+    assert trained == {"student.seed8": 8, "student.seed9": 9, "pruned.seed8": 8}
+    inputs = {step.stage.id: step.inputs for step in steps}
+    assert [inputs[name] for name in trained] == [("teacher",), ("teacher",), ("student", "teacher")]
     assert len({step.cache_key for step in steps}) == len(steps)
 
 
 def test_further_seeds_leave_what_was_trained_as_it_is(tmp_path: Path, out: Path) -> None:
-    assert to_run(make_plan(recipe(tmp_path, "stages.student.seeds=2"), out, FACTS)) == ["student.seed14"]
+    made = ("student", "onnx", "int8", "fp16")
+    again = [f"{name}.seed14" for name in made]
+    assert to_run(make_plan(recipe(tmp_path, "stages.student.seeds=2"), out, FACTS)) == again
     finish(out, recipe(tmp_path, "stages.student.seeds=2"))
-    assert to_run(make_plan(recipe(tmp_path, "stages.student.seeds=3"), out, FACTS)) == ["student.seed15"]
+    again = [f"{name}.seed15" for name in made]
+    assert to_run(make_plan(recipe(tmp_path, "stages.student.seeds=3"), out, FACTS)) == again
     assert to_run(make_plan(recipe(tmp_path), out, FACTS)) == []
 
 

@@ -304,6 +304,7 @@ def test_what_is_left_after_a_stage() -> None:
         ("method: structured, ffn: 0.5, steps: 2, epochs: 0", "steps are for the training between them"),
         ("method: structured, ffn: 0.5, epochs: 0, batch_size: 8", "batch_size would have no effect here"),
         ("method: layers, drop: 1", "would take out its one layer"),
+        ("method: layers, drop: [0], epochs: 0, seeds: 2", "seeds would have no effect here"),
         ("method: layers, drop: [0, 0]", "drop names a layer twice"),
     ],
 )

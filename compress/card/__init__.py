@@ -24,7 +24,7 @@ def write_cards(
 ) -> None:
     """A card into the folder of each artifact that the report measured, unless somebody has edited the one there.
 
-    data_sha256s: split -> sha256 of its rows. repeats: trainings with further seeds, whose artifacts get one too.
+    data_sha256s: split -> sha256 of its rows. repeats: stages with further seeds, whose artifacts get one too.
     """
     from compress.card.metadata import base_model
     from compress.card.text import card_text, repeat_text

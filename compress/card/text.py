@@ -151,8 +151,8 @@ def _what_it_is(artifact: Artifact, measured: Measurement, report: Report) -> st
 def _what_it_repeats(artifact: Artifact, repeat: Repeat, report: Report) -> str:
     return (
         f"{_kind(artifact)}. It is a repeat of stage `{repeat.of}` ({artifact.manifest.stage_type}) of the recipe "
-        f"{code(report.name)}, made with compress: the same training with seed {repeat.seed}, to see what chance in "
-        f"the training alone moves. No other stage goes on with it.{_reads(artifact)}"
+        f"{code(report.name)}, made with compress: with seed {repeat.seed} in its training, to see what chance there "
+        f"alone moves.{_reads(artifact)}"
     )
 
 

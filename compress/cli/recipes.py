@@ -66,7 +66,7 @@ def check(recipe: Recipe, set_: Sets = None) -> None:
     check_families(loaded.all_stages)
     stages = ", ".join(stage.id for stage in loaded.all_stages)
     how_many, again = len(loaded.all_stages), len(loaded.repeats)
-    more = f", and {again} further training{'s' * (again > 1)} with other seeds" if again else ""
+    more = f", and {again} more stage{'s' * (again > 1)} with other seeds" if again else ""
     console.print(f"{recipe} is right: {how_many} stage{'s' * (how_many > 1)} ({stages}){more}.", soft_wrap=True)
     for stage in loaded.all_stages:
         try:

@@ -31,7 +31,8 @@ class Recovering(Training, Follows, Taught):
         if self.epochs == 0:
             batches = ("batch_size", "batch_tokens")
             keys = ("learning_rate", *batches, "warmup", "weight_decay", "precision", "early_stopping", "teacher")
-            self.refuse_ignored(keys, "of a recovery training; set epochs above 0")
+            chance = () if isinstance(self, PruneStructured) else ("seeds",)  # which draws rows to judge importance on
+            self.refuse_ignored((*keys, *chance), "of a recovery training; set epochs above 0")
         return self
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from compress.recipe.data import Data, Name, Task
 from compress.recipe.goals import Goals, by_candidate
 from compress.recipe.model import Section, distinct, one_of, plain_name
-from compress.recipe.stages import Distill, Follows, Stage, Taught, Tfidf, Training
+from compress.recipe.stages import Distill, Export, Follows, Quantize, Stage, Taught, Tfidf, Training
 from compress.recipe.students import Positive, PretrainedStudent
 from compress.recipe.thresholds import Thresholds
 from compress.recipe.training import Seed
@@ -52,11 +52,15 @@ class Evaluate(Section):
 
 @dataclass(frozen=True)
 class Repeat:
-    """One more training of a stage. stage: it, under an id of its own; of: the id of the stage it repeats."""
+    """A stage once more: trained with another seed, or made of such a training. stage: it, under an id of its own.
+
+    of: the id of the stage it repeats. seed: of the training; first: the seed of the one that it repeats.
+    """
 
     stage: Stage
     of: str
     seed: int
+    first: int
 
 
 @dataclass(frozen=True)
@@ -126,13 +130,20 @@ class Recipe(Section):
 
     @property
     def repeats(self) -> tuple[Repeat, ...]:
-        """The trainings that `seeds` asks for beside the stages themselves: the same with the seeds that come next."""
-        return tuple(
-            Repeat(stage.model_copy(update={"id": f"{stage.id}.seed{seed}", "seeds": 1, "seed": seed}), stage.id, seed)
-            for stage in self.stages
-            if isinstance(stage, Training)
-            for seed in range(self.seed_of(stage) + 1, self.seed_of(stage) + stage.seeds)
-        )
+        """What `seeds` asks for beside the stages themselves: the same trainings with the seeds that come next.
+
+        And all that is exported and quantized of them: chance moves what is deployed.
+        """
+        found: list[Repeat] = []
+        for stage in self.stages:
+            if isinstance(stage, Training):
+                first = self.seed_of(stage)
+                own = {seed: {"seeds": 1, "seed": seed} for seed in range(first + 1, first + stage.seeds)}
+                found += [_again(stage, seed, first, changed) for seed, changed in own.items()]
+            elif isinstance(stage, Export | Quantize):
+                made = [it for it in found if it.of == stage.from_]
+                found += [_again(stage, it.seed, it.first, {"from_": it.stage.id}) for it in made]
+        return tuple(found)
 
     @property
     def all_stages(self) -> tuple[Stage, ...]:
@@ -149,6 +160,11 @@ class Recipe(Section):
     def all_ids(self) -> tuple[str, ...]:
         """Of everything a run makes, in the order it does."""
         return tuple(stage.id for stage in (*self.all_stages, *(repeat.stage for repeat in self.repeats)))
+
+
+def _again(stage: Stage, seed: int, first: int, changed: Mapping[str, object]) -> Repeat:
+    named = {"id": f"{stage.id}.seed{seed}", **changed}
+    return Repeat(stage.model_copy(update=named), stage.id, seed, first)
 
 
 def teacher_of(stages: Iterable[Stage]) -> str | None:

@@ -30,9 +30,9 @@ class Training(StageSection):
     without a better validation macro ROC-AUC (of a regression, R²) and keep the best epoch's weights; null trains every
     epoch and keeps the last. batch_size is in texts; batches hold texts of like length and are padded to their longest
     only. batch_tokens: a batch holds about so many tokens instead, padding included, and batch_size does not count.
-    seeds: trains so many times, with the stage's seed and the ones after it; what follows goes on with the first, and
-    the report says how far they lie apart. seed: of this stage's chance; null is the recipe's, so that two stages that
-    are to differ by chance alone each name one.
+    seeds: trains so many times, with the stage's seed and the ones after it; each is exported and quantized as the
+    first, all other stages go on with the first, and the report says how far they lie apart. seed: of this stage's
+    chance; null is the recipe's, so that two stages that are to differ by chance alone each name one.
     """
 
     epochs: Annotated[float, Field(gt=0, le=1000)] = 3.0

@@ -220,7 +220,7 @@ def size_text(candidate: Measurement) -> str:
 
 
 def seeds_table(report: Report) -> Table | None:
-    """Averages of the stages that were trained with several seeds; None where none was."""
+    """Averages of the stages that have several seeds; None where none has."""
     rows = [
         [
             it.stage,
@@ -236,4 +236,4 @@ def seeds_table(report: Report) -> Table | None:
         if "[" not in metric
     ]
     headings = ("stage", "test set", "metric", "seeds", "mean", "deviation")
-    return table("Trainings with several seeds", headings, rows, words=4) if rows else None
+    return table("Several seeds", headings, rows, words=4) if rows else None

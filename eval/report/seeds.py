@@ -6,8 +6,8 @@ from eval.report.table import markdown_table
 from eval.seeds import SeedSpread, Spread
 
 _READ = (
-    "The same training with other seeds, on the same rows: what chance in the training alone moves. ± is the sample "
-    "standard deviation. What follows these stages, and every other figure of this report, is of the first seed."
+    "The same training with other seeds, on the same rows: what chance in the training alone moves, and what was made "
+    "of each. ± is the sample standard deviation. Every other figure of this report is of the first seed."
 )
 
 
@@ -22,9 +22,7 @@ def seed_lines(report: Report) -> list[str]:
     """One sentence a stage, on the first test set."""
     metric = "macro_f1" if report.regression is None else "macro_r2"
     found = {it.stage: mean_text(it.by_set[report.first_set][metric]) for it in report.seeds}
-    return [
-        f"{it.stage}, trained with seeds {_listed(it)}: {quality_name(report)} {found[it.stage]}" for it in report.seeds
-    ]
+    return [f"{it.stage}, with seeds {_listed(it)}: {quality_name(report)} {found[it.stage]}" for it in report.seeds]
 
 
 def _listed(found: SeedSpread) -> str:
