@@ -2,25 +2,21 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from compress.artifact import Artifact, open_artifact, read_json, sha256_file, sha256_text, write_json, write_whole
 from compress.card import cards_there, write_cards
 from compress.context import Progress
 from compress.data import labelled_digest, read_labelled_with_notes, threshold_positives, undefined_averages
 from compress.environment import environment
-from compress.errors import ArtifactError, RecipeError, UserError
+from compress.errors import ArtifactError, UserError
 from compress.inputs import DataFacts, RecipeData
 from compress.measure import VERSION, checks, measure, measure_seeds
 from compress.measure.latency import METHOD
 from compress.measure.quality import JUDGED
 from compress.preflight import seen_notes
 from compress.recipe.data import Task
-from compress.recipe.fits_goals import check_test_sets
 from compress.recipe.recipe import Evaluate, Recipe, parents_of, teacher_of
 from compress.threads import all_threads
 from compress.version import __version__
@@ -263,30 +259,6 @@ def _report_key(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts
         "versions": [__version__, VERSION, METHOD, SCHEMA_VERSION, JUDGED, checks.METHOD],
     }
     return sha256_text(json.dumps(parts, sort_keys=True))
-
-
-def check_goal_sets(recipe: Recipe, facts: DataFacts) -> None:
-    """Raises RecipeError where a goal names a test set that the data do not have."""
-    tests = [name.removeprefix("test:") for name in facts.digests if name.startswith("test:")]
-    goals = [goal for goals in recipe.goals_by_candidate.values() for goal in goals]
-    problems = check_test_sets(goals, tests, recipe.written.goals)
-    if problems:
-        raise RecipeError(problems, recipe.written.file or recipe.name)
-
-
-def check_same_run(recipe: Recipe, facts: DataFacts, out: Path) -> None:
-    """Raises UserError where `out` holds a run of another task or other training rows: its models would be lost."""
-    lock = read_json(out / "recipe.lock")
-    if not isinstance(lock, dict):
-        return
-    with suppress(KeyError, TypeError, ValidationError):  # of another version: then nothing of it would be used
-        task = Task.model_validate(lock["recipe"]["task"])
-        what = "of another task" if task != recipe.task else "of other training rows"
-        if task != recipe.task or lock["data_sha256s"]["train"] != facts.digests["train"]:
-            raise UserError(
-                f"{out} holds a run {what}, as its recipe.lock says; its models and report would be replaced. Give "
-                "--out another folder, or --fresh to run everything anew in this one."
-            )
 
 
 def _lock(recipe: Recipe, artifacts: dict[str, Artifact], facts: DataFacts) -> dict[str, object]:

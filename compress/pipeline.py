@@ -18,9 +18,9 @@ from compress.card import keep_edited
 from compress.context import Context, Progress
 from compress.environment import LIBRARIES, has_cuda
 from compress.inputs import Inputs, Made, RecipeData, Teacher
-from compress.judge import Outcome, check_goal_sets, check_same_run, report_run
+from compress.judge import Outcome, report_run
 from compress.plan import Plan, Step, artifact_path, cached_artifact, make_plan
-from compress.preflight import check_plan, seen_notes
+from compress.preflight import check_goal_sets, check_plan, check_same_run, seen_notes
 from compress.pretrained import weights_sha256
 from compress.recipe.recipe import Recipe, layers_of
 from compress.recipe.reference import encoder_reference

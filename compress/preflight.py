@@ -4,15 +4,20 @@ transformers is imported only where a pretrained model is to be opened.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from compress.artifact import MANIFEST, Artifact
+from pydantic import ValidationError
+
+from compress.artifact import MANIFEST, Artifact, read_json
 from compress.environment import Extra, check_extra, check_onnxruntime
-from compress.errors import ArtifactError, EncoderError, MissingPackageError
+from compress.errors import ArtifactError, EncoderError, MissingPackageError, RecipeError, UserError
+from compress.inputs import DataFacts
 from compress.keys import model_key
 from compress.plan import Plan, Step
 from compress.pretrained import find_pretrained
 from compress.recipe.data import Task
+from compress.recipe.fits_goals import check_test_sets
 from compress.recipe.fits_hints import Size, misfits
 from compress.recipe.max_tokens import max_tokens_of
 from compress.recipe.quantizing import Bf16, IncInt8, OpenvinoBf16, OpenvinoInt8
@@ -45,6 +50,30 @@ def check_plan(plan: Plan, task: Task) -> None:
                 if str(error).startswith("stages."):
                     raise
                 raise type(error)(f"stages.{name}: {error}") from error
+
+
+def check_goal_sets(recipe: Recipe, facts: DataFacts) -> None:
+    """Raises RecipeError where a goal names a test set that the data do not have."""
+    tests = [name.removeprefix("test:") for name in facts.digests if name.startswith("test:")]
+    goals = [goal for goals in recipe.goals_by_candidate.values() for goal in goals]
+    problems = check_test_sets(goals, tests, recipe.written.goals)
+    if problems:
+        raise RecipeError(problems, recipe.written.file or recipe.name)
+
+
+def check_same_run(recipe: Recipe, facts: DataFacts, out: Path) -> None:
+    """Raises UserError where `out` holds a run of another task or other training rows: its models would be lost."""
+    lock = read_json(out / "recipe.lock")
+    if not isinstance(lock, dict):
+        return
+    with suppress(KeyError, TypeError, ValidationError):  # of another version: then nothing of it would be used
+        task = Task.model_validate(lock["recipe"]["task"])
+        what = "of another task" if task != recipe.task else "of other training rows"
+        if task != recipe.task or lock["data_sha256s"]["train"] != facts.digests["train"]:
+            raise UserError(
+                f"{out} holds a run {what}, as its recipe.lock says; its models and report would be replaced. Give "
+                "--out another folder, or --fresh to run everything anew in this one."
+            )
 
 
 def seen_notes(recipe: Recipe) -> tuple[str, ...]:

@@ -176,11 +176,13 @@ def show_bench(found: "Bench") -> None:
         _print_wide(table)
 
 
-def show_changes(found: "CandidateChanges") -> None:
-    """What of a candidate changed from one report to another; labels that did not are counted, not listed."""
+def show_changes(found: "CandidateChanges", every: bool) -> None:
+    """What of a candidate is better or worse in one report than in another. every: what is not, too."""
     from eval.report.compare import change_rows
 
-    headings, rows = change_rows(found)
+    headings, rows = change_rows(found, every)
+    if not rows:
+        return
     table = Table(title=found.candidate, title_justify="left")
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="right" if 0 < place < 4 else "left", overflow="fold")

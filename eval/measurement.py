@@ -96,7 +96,8 @@ class Measurement:
     length_latency: on texts that were all made of one length (their `tokens`). cold_start_ms: from the start of a
     process to its first answer, the median of five with the fastest and slowest; peak_memory_mb: the most memory it
     held up to then, peak_memory_batch_mb: after a batch of 32 texts; None where they were not measured. invariance: of
-    models in fewer bits than fp32; older_cpus: of those in int8; else None.
+    models in fewer bits than fp32; older_cpus: of those in int8; else None. fell_back: devices on which it was to be
+    timed, and ran on the CPU instead: it has no time there.
     """
 
     id: str
@@ -112,6 +113,7 @@ class Measurement:
     peak_memory_batch_mb: float | None = None
     invariance: Invariance | None = None
     older_cpus: OlderCpus | None = None
+    fell_back: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """One entry of report.json's `candidates`; "quality" repeats the first test set for who reads only that."""

@@ -9,13 +9,15 @@ correlation, whose draws do not vary at all where every row is in its place, has
 and Wright 2000). One row has no interval.
 
 Of 400 simulated test sets of 10, 20, 30 and 100 rows each (normal values and errors, R² .5) the intervals held the
-truth in .89, .91, .89 and .95 for RMSE, .93 to .95 for MAE, .94 to .96 for R² and .97 to 1 for Spearman's correlation.
+truth in .89, .91, .89 and .95 for RMSE, .93 to .95 for MAE, .94 to .96 for R² and .97 to 1 for Spearman's correlation;
+that of the difference in R² of two models whose errors go together (correlation .64) in .90 to .95 at 10 rows and .92
+to .96 from 20.
 What no bootstrap knows is an error so rare that none of the rows shows it; where all errors are equal, an interval has
 no width.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -51,7 +53,8 @@ class TargetQuality:
 class RegressionQuality:
     """All of one test set. Macro: mean over the targets for which the metric is defined, each in its own unit.
 
-    Intervals are 95 % (see `eval.values`); low and high are None of a single row. targets: by name.
+    Intervals are 95 % (see `eval.values`); low and high are None of a single row. targets: by name. r2_against: by the
+    id of each candidate it is compared with, its macro R² less that one's, paired by row.
     """
 
     rows: int
@@ -60,6 +63,15 @@ class RegressionQuality:
     macro_r2: Interval
     macro_spearman: Interval
     targets: dict[str, TargetQuality]
+    r2_against: dict[str, Interval] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class JudgedValues:
+    """What a regression answered, (N, L), and each of METRICS in resamples of the rows, (R, L) by name."""
+
+    values: Floats
+    draws: Mapping[str, Draws]
 
 
 def score_values(values: Floats, test_set: LabelledTexts, *, resamples: int, seed: int) -> RegressionQuality:
@@ -67,14 +79,44 @@ def score_values(values: Floats, test_set: LabelledTexts, *, resamples: int, see
 
     Raises InvalidInputError if shapes differ or there are no rows.
     """
-    truth = test_set.targets
-    draws = bootstrap_values(truth, values, resamples=resamples, seed=seed)
+    return score_judged(judge_values(values, test_set, resamples=resamples, seed=seed), test_set)
+
+
+def judge_values(values: Floats, test_set: LabelledTexts, *, resamples: int, seed: int) -> JudgedValues:
+    """Resamples the rows; errors as `score_values`."""
+    return JudgedValues(values, bootstrap_values(test_set.targets, values, resamples=resamples, seed=seed))
+
+
+def score_judged(judged: JudgedValues, test_set: LabelledTexts) -> RegressionQuality:
+    """Every metric of a regression's answers, with intervals."""
+    truth, values, draws = test_set.targets, judged.values, judged.draws
     targets = {
         label: _target_quality(truth[:, place], values[:, place], {name: it[:, place] for name, it in draws.items()})
         for place, label in enumerate(test_set.labels)
     }
-    macros = {f"macro_{name}": _mean([getattr(it, name) for it in targets.values()], draws[name]) for name in METRICS}
-    return RegressionQuality(rows=len(test_set), **macros, targets=targets)
+    means = {name: _mean([getattr(it, name) for it in targets.values()], draws[name]) for name in METRICS}
+    return RegressionQuality(
+        rows=len(test_set),
+        macro_rmse=means["rmse"],
+        macro_mae=means["mae"],
+        macro_r2=means["r2"],
+        macro_spearman=means["spearman"],
+        targets=targets,
+    )
+
+
+def r2_difference(test_set: LabelledTexts, own: JudgedValues, reference: JudgedValues) -> Interval:
+    """Macro R² less the reference's, on the same rows; both resampled with one seed, and subtracted draw by draw.
+
+    The interval is taken of these draws as that of a metric of its own is.
+    """
+    truth, draws = test_set.targets, own.draws["r2"] - reference.draws["r2"]
+    parts = []
+    for place in range(truth.shape[1]):
+        mine, other = (r2(truth[:, place], it.values[:, place]) for it in (own, reference))
+        value = None if mine is None or other is None else mine - other
+        parts.append(_interval(value, draws[:, place], len(truth)))
+    return _mean(parts, draws)
 
 
 def _mean(parts: Sequence[Interval], draws: Draws) -> Interval:

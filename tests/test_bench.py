@@ -19,7 +19,7 @@ from compress.bench import Bench
 from compress.context import silent
 from compress.environment import Reading
 from compress.errors import CompressError, DataError
-from compress.measure import cold, rounds
+from compress.measure import cold, latency, measure_cost, rounds
 from compress.measure.latency import time_candidates
 from compress.measure.lengths import length_texts, texts_of_length
 from compress.measure.rounds import Setting, Times, Workload, time_setting
@@ -212,9 +212,14 @@ def test_on_cuda_torch_is_timed_in_fp16_too_and_a_silent_fallback_is_told(
     )
     assert [row.runtime for row in taken.rows["teacher"]] == ["torch", "torch fp16"]
     assert set(taken.rows) == {"teacher"}
-    half, fallen = sorted(taken.notes, key=len, reverse=True)
+    (half,) = taken.notes
     assert half.startswith("teacher: in torch fp16 on CUDA its answers to 4 texts are within 0.0005 of fp32's")
-    assert fallen == "student-onnx: cuda asked for, but it ran on the CPU: not measured"
+    assert taken.fell_back == {"student-onnx": ("cuda",)}  # int8 and TF-IDF were not to run there
+    monkeypatch.setattr(latency, "has_cuda", lambda: True)
+    config = SMALL.model_copy(update={"threads": (), "devices": "auto", "batch_sizes": (1,)})
+    cost = measure_cost(found, TEXTS, "digest", "teacher", Store(tmp_path / "cost", config, 13), silent)
+    assert {it.id: it.fell_back for it in cost.measurements if it.fell_back} == {"student-onnx": ("cuda",)}
+    assert cost.notes.count("student-onnx: cuda asked for, but it ran on the CPU: not measured") == 1
 
 
 def test_without_cuda_half_is_the_file_as_it_is(artifacts: dict[str, Artifact]) -> None:

@@ -524,6 +524,8 @@ def test_rows_of_anybody_are_judged_without_a_recipe(
     report = json.loads((tmp_path / "j" / "report.json").read_bytes())
     (candidate,) = report["candidates"]
     assert (list(candidate["quality_by_set"]), candidate["latency"]) == (["chat"], [])
+    for file, heading in (("report.md", "## Latency"), ("report.html", 'id="latency"')):
+        assert heading not in (tmp_path / "j" / file).read_text()
     told = [(it["name"], it["value"]) for it in candidate["details_by_set"]["chat"]["slices"]]
     assert {("language", "en"), ("language", "de")} <= set(told)
 

@@ -11,7 +11,7 @@ from reports import ENVIRONMENT, bare_report, full_report, on_cuda, regression_r
 from eval import Interval
 from eval.intervals.unpaired import mover, mover_ratio, widening
 from eval.latency.conditions import Conditions
-from eval.report.compare import BETWEEN_RUNS, change_rows, compare_reports
+from eval.report.compare import BETWEEN_RUNS, change_rows, compare_reports, summary_lines
 from eval.report.report import Report, dump_report
 
 NOTHING = Interval(None, None, None)
@@ -235,7 +235,7 @@ def test_memory_is_a_size_of_one_machine_and_a_cold_start_has_no_verdict(report)
     found = compare_reports(report, slower)
     assert verdicts(found)["peak_memory_mb"] == "worse"
     assert verdicts(found)["cold_start_ms"] == "undecided"
-    (row,) = (row for row in change_rows(found.candidates[0])[1] if row[0] == "cold_start_ms")
+    (row,) = (row for row in change_rows(found.candidates[0], every=True)[1] if row[0] == "cold_start_ms")
     assert row == ("cold_start_ms", "400", "4000", "–", "no verdict")
     assert any(note.startswith("cold starts: no verdict") for note in found.notes)
     elsewhere = replace(slower, environment={**ENVIRONMENT, "cpu": "other"})
@@ -321,11 +321,29 @@ def test_a_smaller_error_is_better():
     assert verdicts(compare_reports(better, worse))["main: macro_mae"] == "worse"
 
 
-def test_labels_that_did_not_change_share_one_row(report):
-    headings, rows = change_rows(compare_reports(report, report).candidates[2])
+def test_what_did_not_change_is_counted_and_listed_where_all_is_asked_for(report):
+    found = compare_reports(report, report)
+    headings, rows = change_rows(found.candidates[2])
     assert headings[0] == "what"
-    assert rows[-1] == ("2 more of single labels", "", "", "", "same within noise")
-    by_name = {row[0]: row for row in rows}
+    assert rows == []
+    changes = [it for of in found.candidates for it in of.changes]
+    same = sum(it.verdict == "same" for it in changes)
+    quality, labels, sizes = 4 * 4, 2 * 4, 4 * 4  # of 4 candidates: averages, labels that have positives, sizes
+    assert summary_lines(found) == [
+        "Nothing is better or worse.",
+        f"Within noise, or of the same size: {same} measures of 4 candidates (averages {quality}, single labels "
+        f"{labels}, sizes {sizes}, speeds {same - quality - labels - sizes}).",
+        "No verdict, as the notes say or for want of an interval: 8 measures of 4 candidates (single labels 4, speeds "
+        "4).",
+    ]
+    moved_once = compare_reports(report, moved(report, 0.3))
+    (row,) = change_rows(moved_once.candidates[2])[1]
+    assert (row[0], row[-1]) == ("main: macro_f1", "better")
+    assert summary_lines(moved_once)[0] == "1 better and 0 worse."
+    every = change_rows(found.candidates[2], every=True)[1]
+    assert len(every) == len(found.candidates[2].changes)
+    by_name = {row[0]: row for row in every}
+    assert by_name["main: label_f1[toxic]"][-1] == "same within noise"
     assert by_name["size_bytes"][1:] == ("30,000,000", "30,000,000", "+0.0 %", "same")
     assert by_name["main: label_f1[never]"][1:] == ("undefined", "undefined", "–", "no verdict")
 
@@ -347,7 +365,11 @@ def test_the_command_says_what_is_worse_and_fails_only_if_asked(report, tmp_path
     line = next(line for line in ended.out.splitlines() if "macro_f1" in line and "worse" in line)
     assert "-0.300" in line
     assert command("compare", good, bad, "--fail-if-worse").code == 3
-    assert command("compare", bad, good, "--fail-if-worse").code == 0
+    fine = command("compare", bad, good, "--fail-if-worse")
+    assert fine.code == 0
+    assert "1 better and 0 worse." in fine.out
+    assert not any("same within noise" in it.out for it in (ended, fine))
+    assert "same within noise" in command("compare", bad, good, "--all").out
 
 
 def test_the_command_writes_json(report, tmp_path, command):
@@ -375,10 +397,46 @@ def test_runs_with_nothing_in_common_say_so(report, tmp_path, command):
     one = write(replace(report, candidates=report.candidates[:2]), tmp_path / "one")
     two = write(replace(report, candidates=report.candidates[2:], teacher_id=None), tmp_path / "two")
     ended = command("compare", one, two)
-    assert "No candidate is in both reports" in ended.out
+    assert (
+        "Nothing was compared: no candidate is in both reports (the first has teacher, tfidf, the second" in ended.out
+    )
     assert "added: student, student-int8" in ended.out
     assert "removed: teacher, tfidf" in ended.out
     assert ended.code == 0
     gate = command("compare", one, two, "--fail-if-worse")
     assert gate.code == 2
-    assert "nothing was judged" in gate.err
+    assert "no quality was judged: no candidate is in both reports" in gate.err
+    assert "whose stages have the same ids" in gate.err
+
+
+def named(report, test_set):
+    """The same report, its one test set called so."""
+
+    def change(it):
+        return replace(
+            it, **{name: {test_set: getattr(it, name)["main"]} for name in ("quality_by_set", "details_by_set")}
+        )
+
+    return replace(report, candidates=tuple(map(change, report.candidates)), first_set=test_set)
+
+
+def test_candidates_whose_quality_does_not_compare_are_no_success(report, tmp_path, command):
+    """Their sizes do, and are the same."""
+    one, two = write(report, tmp_path / "one"), write(named(report, "chat"), tmp_path / "two")
+    ended = command("compare", one, two)
+    assert ended.code == 0
+    said = "no test set is in both reports (the first has main, the second chat). Give the same rows one name"
+    assert f"No quality was compared: {said}" in ended.out
+    assert "Nothing is better or worse" not in ended.out
+    gate = command("compare", one, two, "--fail-if-worse", "--json")
+    assert gate.code == 2
+    assert said in " ".join(gate.err.split())
+    assert json.loads(gate.out)["uncompared"].startswith(said)
+
+
+def test_why_no_quality_compares(report):
+    assert compare_reports(report, report).uncompared == ""
+    numbers = regression_report()
+    assert "Give two reports of one task" in compare_reports(report, numbers).uncompared
+    others = replace(report, candidates=full_report(labels=("rude", "odd", "never")).candidates)
+    assert "Give two reports with the same labels" in compare_reports(report, others).uncompared

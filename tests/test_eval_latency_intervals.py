@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eval.contract import Interval
-from eval.latency.intervals import inconclusive, paired_speedup, percentile_interval
+from eval.latency.intervals import doubt, paired_speedup, percentile_interval
 
 OPENINGS = (30,) * 8
 
@@ -99,15 +99,19 @@ def test_percentile_intervals_hold_for_a_skewed_distribution(share, count):
 @pytest.mark.parametrize(
     ("low", "value", "high", "said"),
     [
-        (0.9, 1.3, 1.8, True),
-        (1.2, 1.3, 1.4, False),
-        (0.95, 1.0, 1.05, False),
-        (0.92, 1.0, 1.11, True),
-        (0.88, 0.95, 1.02, True),
-        (50, 60, 65, True),
-        (1.0, 1.0, 1.0, False),
-        (None, None, None, False),
+        (0.9, 1.3, 1.8, "inconclusive"),
+        (1.2, 1.3, 1.4, ""),
+        (0.95, 1.0, 1.05, ""),
+        (0.92, 1.0, 1.11, "inconclusive"),
+        (0.88, 0.95, 1.02, "inconclusive"),
+        (1.0, 1.2, 1.3, "inconclusive"),
+        (30, 45, 60, "imprecise"),
+        (1.01, 1.2, 1.3, "imprecise"),
+        (0.5, 0.6, 0.7, "imprecise"),
+        (0.6, 0.65, 0.7, ""),
+        (1.0, 1.0, 1.0, ""),
+        (None, None, None, ""),
     ],
 )
-def test_wide_is_inconclusive(low, value, high, said):
-    assert inconclusive(Interval(value, low, high)) == said
+def test_a_direction_is_doubted_only_where_the_interval_holds_1(low, value, high, said):
+    assert doubt(Interval(value, low, high)) == said

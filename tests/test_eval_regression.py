@@ -26,7 +26,15 @@ from eval.regression import mae, r2, rmse, spearman
 from eval.report.comparison import comparison_headings, comparison_rows, in_units
 from eval.report.markdown import render_markdown
 from eval.report.picture import draw_picture
-from eval.values import METRICS, RegressionQuality, _weights, bootstrap_values, score_values
+from eval.values import (
+    METRICS,
+    RegressionQuality,
+    _weights,
+    bootstrap_values,
+    judge_values,
+    r2_difference,
+    score_values,
+)
 
 FOOTPRINT = Footprint(90_900_000, 80_000_000, 45_450_000, 22_700_000, 0.5)
 TARGETS = ("stars", "price")
@@ -302,6 +310,47 @@ def test_truth_must_be_finite():
         LabelledTexts(("a", "b"), TARGETS, np.array([[1, 2], [3, np.nan]], np.float32))
 
 
+# ---------------------------------------------------------------------------------------------------- differences
+
+
+def apart(truth, own, reference, resamples=400):
+    test_set = LabelledTexts(("",) * len(truth), tuple(map(str, range(truth.shape[1]))), truth)
+    judged = (judge_values(it, test_set, resamples=resamples, seed=3) for it in (own, reference))
+    return r2_difference(test_set, *judged)
+
+
+def test_a_difference_in_r2_is_that_of_both_with_what_they_share_taken_out():
+    test_set, values = example()
+    worse = values + np.random.default_rng(1).normal(0, 0.05, values.shape).astype(np.float32)
+    found = apart(test_set.targets, values, worse)
+    own, other = (score_values(it, test_set, resamples=400, seed=3).macro_r2 for it in (values, worse))
+    assert found.value == pytest.approx(own.value - other.value)
+    assert found.low < found.value < found.high
+    assert found.high - found.low < 0.5 * (own.high - own.low)
+    back = apart(test_set.targets, worse, values)
+    assert (back.value, back.low, back.high) == pytest.approx((-found.value, -found.high, -found.low))
+
+
+def test_a_copy_differs_by_nothing_and_what_is_undefined_for_one_is_no_difference():
+    test_set, values = example()
+    assert apart(test_set.targets, values, values.copy()) == Interval(0.0, 0.0, 0.0)
+    constant = np.full((30, 1), 2, np.float32)
+    assert apart(constant, constant + 1, constant) == Interval(None, None, None)
+    one_row = apart(test_set.targets[:1], values[:1], values[:1])
+    assert (one_row.low, one_row.high) == (None, None)
+
+
+def test_the_interval_of_a_difference_in_r2_covers_what_is_so():
+    """Two models whose errors go together, their spread 0.6 and 0.75 of the truth's."""
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(150):
+        truth, shared = rng.normal(size=(2, 40, 1))
+        one, two = (truth + spread * (0.8 * shared + 0.6 * rng.normal(size=(40, 1))) for spread in (0.6, 0.75))
+        found = apart(*(it.astype(np.float32) for it in (truth, one, two)), resamples=200)
+        held += found.low <= 0.75**2 - 0.6**2 <= found.high
+    assert held >= 132  # 88 %
+
+
 # ---------------------------------------------------------------------------------------------------- the report
 
 
@@ -331,7 +380,7 @@ def test_report_json_has_fields_of_its_own_kind_and_reads_back_exactly(tmp_path)
     path.write_text(dump_report(written), encoding="utf-8")
     assert load_report(path) == written
     quality = json.loads(path.read_text())["candidates"][0]["quality"]
-    assert set(quality) == {"rows", "macro_rmse", "macro_mae", "macro_r2", "macro_spearman", "targets"}
+    assert set(quality) == {"rows", "macro_rmse", "macro_mae", "macro_r2", "macro_spearman", "targets", "r2_against"}
     assert set(quality["targets"]["stars"]) == {"rmse", "mae", "r2", "spearman", "mean", "deviation"}
     assert set(quality["macro_r2"]) == {"value", "low", "high"}
     later = json.loads(path.read_text())["candidates"][0]["quality"] | {"added_later": 1}

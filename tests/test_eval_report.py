@@ -252,7 +252,9 @@ def test_markdown_holds_every_part_notes_first():
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert tables
     assert "report.svg" not in render_markdown(report(), None)
-    assert "Not measured." in render_markdown(report(latencies=[(), (), ()]), None)
+    untimed = render_markdown(report(latencies=[(), (), ()]), None)
+    assert [line for line in untimed.splitlines() if line.startswith("## Latency")] == []
+    assert "Not measured." not in untimed
 
 
 @pytest.mark.parametrize(

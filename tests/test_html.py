@@ -244,7 +244,12 @@ def test_candidates_stand_in_one_order_everywhere():
 
 def test_the_page_says_how_it_is_to_be_read(whole):
     told = text_of(section(whole, "reading"))
-    terms = ("undecided , as is what rests on", "Inconclusive : the ends lie", "p99 needs 200 samples")
+    terms = (
+        "undecided , as is what rests on",
+        "Inconclusive : the interval holds 1",
+        "Imprecise : all of it",
+        "p99 needs 200 samples",
+    )
     for words in (*terms, "MB are millions", "Macro is the mean over labels", "micro pools"):
         assert words in told
     assert "*" not in told
@@ -543,6 +548,40 @@ def test_a_weak_teachers_next_step_is_none_that_is_taken_or_makes_no_sense():
     assert weak_teacher(regression_report()) == ()
 
 
+@pytest.mark.parametrize(
+    ("kind", "stages", "ends"),
+    [
+        ("distill", (), "); train it longer"),  # of `compress evaluate`: nobody learns from it
+        ("load", (), "); hold others against tfidf"),
+        ("tfidf", (), "); hold others against tfidf"),
+        ("finetune", ({"type": "distill", "teacher": "another"},), "); train it longer"),
+        ("load", ({"type": "distill", "teacher": {"teacher": 0.5, "tfidf": 0.5}},), "let students learn from tfidf"),
+        ("load", ({"type": "distill", "teacher": "teacher"},), "(teacher: {teacher: 0.5, tfidf: 0.5})"),
+    ],
+)
+def test_of_a_weak_teacher_only_what_applies_is_said(kind, stages, ends):
+    report = against_baseline(WORSE, WORSE)
+    candidates = (replace(report.candidates[0], stage=kind), *report.candidates[1:])
+    (told,) = weak_teacher(replace(report, candidates=candidates, recipe={"stages": stages}))
+    assert told.endswith(ends)
+    taught = any("teacher" in it["teacher"] for it in stages)
+    assert ("students" in told) == taught
+    assert ("train it longer" in told) == (kind in {"finetune", "distill"})
+
+
+def test_a_fallback_to_the_cpu_is_a_warning_and_is_said_once():
+    note = "student: cuda asked for, but it ran on the CPU: not measured"
+    report = replace(full_report(), notes=("a note", note))
+    assert note in text_of(section(page(report), "notes"))  # of an older report, that does not know who it was
+    fallen = tuple(replace(it, fell_back=("cuda",) * (it.id == "student")) for it in report.candidates)
+    told = replace(report, candidates=fallen)
+    text = page(told)
+    assert note in warnings(told)
+    assert note in text_of(text.partition("<main")[0])
+    assert text_of(text).count(note) == 1
+    assert f"> **Note:** {note}" in render_markdown(told, None)
+
+
 def test_a_threshold_that_validation_could_not_choose_is_marked_and_told_of():
     report = replace(full_report(), validation_positives={"toxic": 12, "threat": 0, "never": 3})
     text, markdown = page(report), render_markdown(report, None)
@@ -569,6 +608,7 @@ def test_a_gain_in_speed_has_the_interval_of_its_pairs_and_says_where_it_is_too_
     for found, text in (
         (Interval(1.02, 0.84, 1.2), "1.02× (0.840–1.20) inconclusive"),
         (Interval(1.5, 1.4, 1.6), "1.50× (1.40–1.60)"),
+        (Interval(45.0, 30.0, 60.0), "45.0× (30.0–60.0) imprecise"),
     ):
         paired = replace(last, latency=tuple(replace(row, speedup_vs_parent=found) for row in last.latency))
         told = replace(report, candidates=(*report.candidates[:-1], paired))

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import random
+import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -32,6 +33,8 @@ from compress.scaling import Scaling
 from eval.contract import LabelledTexts
 from eval.errors import InvalidInputError
 from eval.regression import r2
+from eval.report.gains import stage_gains
+from eval.report.report import load_report
 
 GOOD, BAD = ("lovely", "kind", "calm", "thanks"), ("awful", "rotten", "broken", "dull")
 PLAIN = ("garden", "reading", "table", "window", "letter", "again", "paper", "morning")
@@ -527,7 +530,8 @@ def test_the_report_has_a_regressions_fields_and_every_model_has_learnt(whole_ru
     quality = {it["id"]: it["quality"] for it in report["candidates"]}
     assert list(quality) == ["tfidf", "teacher", "student", "pruned", "onnx", "fp16", "int8"]
     for name, found in quality.items():
-        assert set(found) == {"rows", "macro_rmse", "macro_mae", "macro_r2", "macro_spearman", "targets"}, name
+        fields = {"rows", "macro_rmse", "macro_mae", "macro_r2", "macro_spearman", "targets", "r2_against"}
+        assert set(found) == fields, name
         assert list(found["targets"]) == ["stars", "price"]
         assert found["macro_r2"]["value"] > 0.6, name
         assert found["rows"] == ROWS["test"]
@@ -535,6 +539,21 @@ def test_the_report_has_a_regressions_fields_and_every_model_has_learnt(whole_ru
         assert quality[name]["macro_r2"]["value"] == pytest.approx(quality["student"]["macro_r2"]["value"], abs=0.01)
     assert (whole_run / "report.svg").is_file()
     assert "## By target: test" in (whole_run / "report.md").read_text()
+
+
+def test_what_a_stage_gave_has_an_interval_of_pairs(whole_run: Path) -> None:
+    report = load_report(whole_run / "report.json")
+    gains = {it.stage: it for it in stage_gains(report)}
+    r2 = {it.id: it.quality_by_set["test"].macro_r2.value for it in report.candidates}
+    assert gains.keys() == {"student", "pruned", "onnx", "fp16", "int8"}
+    for it in gains.values():
+        assert it.quality.value == pytest.approx(r2[it.stage] - r2[it.parent])
+        assert it.quality.low <= it.quality.value <= it.quality.high
+    assert -0.001 < gains["onnx"].quality.low <= gains["onnx"].quality.high < 0.001  # the same answers
+    assert gains["pruned"].quality.high - gains["pruned"].quality.low > 0.001
+    assert re.search(
+        r"\| pruned \|.*[+-]0\.\d{3} \([+-]0\.\d{3} to [+-]0\.\d{3}\) \|", (whole_run / "report.md").read_text()
+    )
 
 
 def test_nothing_in_a_run_speaks_of_thresholds(whole_run: Path) -> None:

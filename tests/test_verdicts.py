@@ -157,11 +157,12 @@ def test_thin_support_decides_nothing_whatever_the_interval() -> None:
     assert found.state == "undecided"
     assert found.more_positives == 4
     assert found.reason == (
-        "only 6 positives of vile, and fewer than 10 decide nothing; about 4 more positives of vile would decide"
+        "only 6 positives of vile, and fewer than 10 decide nothing; about 4 more positives of vile would decide: met, "
+        "if the estimate stays"
     )
     nine = {"news": quality(labels={"vile": label(0.95, 0.90, 0.99, 9)})}
     assert verdict("label_f1[vile] >= 0.1", quality_by_set=nine).reason.endswith(
-        "about 1 more positive of vile would decide"
+        "about 1 more positive of vile would decide: met, if the estimate stays"
     )
     ten = {"news": quality(labels={"vile": label(0.95, 0.90, 0.99, 10)})}
     assert verdict("label_f1[vile] >= 0.1", quality_by_set=ten).state == "met"
@@ -244,14 +245,31 @@ def test_other_metrics_of_a_label() -> None:
 def test_how_many_more_positives_would_decide(goal: str, more: int | None) -> None:
     found = verdict(goal)
     assert (found.state, found.more_positives) == ("undecided", more)
-    told = f"about {more:,} more positives of threat would decide" if more else "it lies on the bound: more positives"
+    told = f"about {more:,} more positives of threat would decide: " if more else "it lies on the bound: more positives"
     assert found.reason.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("goal", "then"),
+    [
+        ("label_f1[threat] >= 0.45", "met"),  # 0.5 in 0.4 ... 0.6
+        ("label_f1[threat] >= 0.55", "missed"),
+        ("label_f1[threat] >= teacher - 0.1", "met"),  # -0.05 in -0.15 ... 0.05
+        ("label_f1[threat] >= teacher", "missed"),
+        ("label_f1[vile] >= 0.99", "missed"),  # thin too
+        ("p95_ms[cpu, batch 1, threads 1] <= 1.9", "missed"),
+    ],
+)
+def test_which_way_more_of_them_would_decide(goal: str, then: str) -> None:
+    assert verdict(goal).reason.endswith(f" would decide: {then}, if the estimate stays")
 
 
 def test_of_an_average_all_positives_count() -> None:
     found = verdict("macro_f1 >= 0.74")  # 0.75 in 0.73 ... 0.77 of 426: 4 times as many, 1,278 more
     assert found.more_positives == 1300
-    assert found.reason == "without never: no positives; about 1,300 more positives of all labels would decide"
+    assert found.reason == (
+        "without never: no positives; about 1,300 more positives of all labels would decide: met, if the estimate stays"
+    )
     assert verdict("macro_f1 >= 0.7").reason == "without never: no positives"
     assert verdict("micro_f1 >= 0.7").reason == ""
 
@@ -259,7 +277,7 @@ def test_of_an_average_all_positives_count() -> None:
 def test_of_a_time_rounds_count_and_of_a_speedup_nothing_that_can_be_told() -> None:
     found = verdict("p95_ms[cpu, batch 1, threads 1] <= 2.1")  # 2.0 in 1.8 ... 2.6 of 250: 36 times as many
     assert (found.state, found.more_positives) == ("undecided", None)
-    assert found.reason == "about 8,800 more rounds would decide"
+    assert found.reason == "about 8,800 more rounds would decide: met, if the estimate stays"
     found = verdict("speedup[cpu, batch 1, threads 1] >= 15.4")  # its interval is over openings of the models
     assert (found.state, found.more_positives) == ("undecided", None)
     assert found.reason == "the bound lies within the interval"
@@ -281,6 +299,7 @@ def test_so_many_more_do_decide_if_the_value_stays(support: int, value: float, h
     found = at(support)
     assert found.state == "undecided"
     assert found.more_positives is not None
+    assert found.reason.endswith(" would decide: met, if the estimate stays")
     assert at(support + found.more_positives).state == "met"
     assert at(support + int(found.more_positives / 1.12) - 1).state == "undecided"  # two digits: a tenth more at most
 
@@ -339,7 +358,7 @@ def test_a_regression_is_judged_by_its_values() -> None:
     assert verdict("macro_rmse <= 2.2", quality_by_set=by_set).state == "met"
     found = verdict("macro_r2 >= 0.45", quality_by_set=by_set)
     assert (found.state, found.more_positives) == ("undecided", None)
-    assert found.reason == "about 300 more rows would decide"
+    assert found.reason == "about 300 more rows would decide: missed, if the estimate stays"
     assert verdict("macro_mae <= 1", quality_by_set=by_set).reason == "undefined"
 
 
@@ -350,8 +369,8 @@ def test_few_rows_of_a_regression_decide_nothing(rows: int, state: str) -> None:
     found = verdict("macro_rmse <= 0.5", quality_by_set={"news": numbers})
     assert (found.state, found.more_positives) == (state, None)
     said = {
-        1: "only 1 row, and fewer than 10 decide nothing; about 9 more rows would decide",
-        9: "only 9 rows, and fewer than 10 decide nothing; about 1 more row would decide",
+        1: "only 1 row, and fewer than 10 decide nothing; about 9 more rows would decide: met, if the estimate stays",
+        9: "only 9 rows, and fewer than 10 decide nothing; about 1 more row would decide: met, if the estimate stays",
         10: "",
     }
     assert found.reason == said[rows]

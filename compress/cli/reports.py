@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 def compare(
     before: Annotated[Path, typer.Argument(metavar="REPORT", help="A report.json, or the folder it is in.")],
     after: Annotated[Path, typer.Argument(metavar="REPORT", help="The one that is better or worse than the first.")],
+    every: Annotated[bool, typer.Option("--all", help="Lists also what is the same, or has no verdict.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Writes JSON to standard output.")] = False,
     fail_if_worse: Annotated[
-        bool, typer.Option("--fail-if-worse", help="Exit code 3 where anything is worse beyond noise.")
+        bool,
+        typer.Option(
+            "--fail-if-worse", help="Exit code 3 where anything is worse beyond noise, 2 where nothing was judged."
+        ),
     ] = False,
 ) -> None:
     """Says of each candidate in both reports what is better or worse beyond noise: quality, size, latency.
@@ -36,12 +40,9 @@ def compare(
     if json_:
         typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False, allow_nan=False))
     else:
-        _show(found)
-    if fail_if_worse and not found.candidates:  # a gate that judged nothing must not let pass
-        raise UserError(
-            "--fail-if-worse: no candidate is in both reports, so nothing was judged. Give two runs of one recipe, or "
-            "name the candidates alike (compress evaluate --name)."
-        )
+        _show(found, every)
+    if fail_if_worse and found.uncompared:  # a gate that judged nothing must not let pass
+        raise UserError(f"--fail-if-worse: no quality was judged: {found.uncompared}")
     if fail_if_worse and found.any_worse:
         raise typer.Exit(GOAL_MISSED)
 
@@ -56,13 +57,18 @@ def _file(path: Path) -> Path:
     return file
 
 
-def _show(found: "ReportChanges") -> None:
+def _show(found: "ReportChanges", every: bool) -> None:
+    from eval.report.compare import summary_lines
+
     for note in found.notes:
         console.print(f"note: {note}", soft_wrap=True)
     for word, names in (("added", found.added), ("removed", found.removed)):
         if names:
             console.print(f"{word}: {', '.join(names)}", soft_wrap=True)
     for candidate in found.candidates:
-        show_changes(candidate)
-    if not found.candidates:
-        console.print("No candidate is in both reports: nothing to compare.")
+        show_changes(candidate, every)
+    for line in summary_lines(found):
+        console.print(line, soft_wrap=True)
+    if found.uncompared:
+        what = "No quality" if found.candidates else "Nothing"
+        console.print(f"{what} was compared: {found.uncompared}", soft_wrap=True)

@@ -17,7 +17,7 @@ from compress.measure.quality import judge_set
 from compress.measure.store import VERSION, Store
 from compress.recipe.recipe import Evaluate
 from eval.contract import Footprint, LabelledTexts
-from eval.latency.conditions import Conditions
+from eval.latency.conditions import Conditions, fallback_note
 from eval.measurement import Measurement
 from eval.seeds import SeedSpread, Spread, quality_spreads
 
@@ -112,11 +112,13 @@ def measure_cost(
             cold_start_ms=colds[name].start_ms if colds else None,
             peak_memory_mb=colds[name].peak_memory_mb if colds else None,
             peak_memory_batch_mb=colds[name].peak_memory_batch_mb if colds else None,
+            fell_back=times.fell_back.get(name, ()),
         )
         for name, artifact in artifacts.items()
     )
     zeros = {name: prints[name].zeros_share for name in artifacts if _set_zeros(name, artifacts, prints, parents or {})}
-    notes = (*times.notes, *pruning_notes(zeros, parents or {}, times.rows))
+    fallen = (fallback_note(name, device) for name, devices in times.fell_back.items() for device in devices)
+    notes = (*times.notes, *fallen, *pruning_notes(zeros, parents or {}, times.rows))
     return Measured(measurements, notes, times.conditions)
 
 

@@ -103,6 +103,7 @@ def _together(found: Times, more: Times) -> Times:
         notes=(*found.notes, *more.notes),
         length_rows=added(found.length_rows, more.length_rows),
         conditions=(*found.conditions, *more.conditions),
+        fell_back=found.fell_back | more.fell_back,  # the CPU's settings have none
     )
 
 

@@ -1,7 +1,7 @@
 """What artifacts answer on a test set, and what the judge says of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import numpy as np
@@ -18,10 +18,10 @@ from eval.details.slices import RowSet, row_sets
 from eval.evaluator import judge, predict_all, score_details, score_quality
 from eval.intervals.resample import Judged
 from eval.measurement import Quality, SetDetails
-from eval.values import score_values
+from eval.values import JudgedValues, judge_values, r2_difference, score_judged
 
 # raised when the judge says something else of the same answers; these are kept
-JUDGED = 3
+JUDGED = 4
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def judge_set(
     teacher: str | None = None,
     also: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, SetResult]:
-    """Every candidate on one test set, each classifier compared with the references; teacher: one of them, or None.
+    """Every candidate on one test set, each compared with the references; teacher: one of them, or None.
 
     also: id -> ids of further candidates that it is compared with.
 
@@ -63,6 +63,10 @@ def judge_set(
         return judge(answers(name), rows, thresholds, resamples=config.resamples, seed=store.seed)
 
     @cache
+    def judged_values(name: str) -> JudgedValues:
+        return judge_values(answers(name), rows, resamples=config.resamples, seed=store.seed)
+
+    @cache
     def sets() -> tuple[RowSet, ...]:
         return row_sets(rows)
 
@@ -71,7 +75,9 @@ def judge_set(
 
     def result(name: str) -> SetResult:
         if rows.is_regression:
-            return SetResult(score_values(answers(name), rows, resamples=config.resamples, seed=store.seed), None)
+            own = judged_values(name)
+            apart = {other: r2_difference(rows, own, judged_values(other)) for other in others(name)}
+            return SetResult(replace(score_judged(own, rows), r2_against=apart), None)
         thresholds = _thresholds(artifacts[name])
         details = score_details(
             judged(name),

@@ -65,13 +65,15 @@ class Workload:
 class Times:
     """What one way to open the candidates gave; or all ways, put together.
 
-    length_rows: of texts that were all made of one length.
+    length_rows: of texts that were all made of one length. fell_back: by candidate, the devices on which it was to be
+    timed, and ran on the CPU instead.
     """
 
     rows: dict[str, tuple[LatencyRow, ...]]
     notes: tuple[str, ...]
     length_rows: dict[str, tuple[LatencyRow, ...]] = field(default_factory=dict)
     conditions: tuple[Conditions, ...] = ()
+    fell_back: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass
@@ -121,11 +123,13 @@ def time_setting(
     conditions = _conditions(setting, before, machine_reading())
     found = [one for one in taken if one.parts]
     natural = [one for one in found if one.workload.tokens is None]
+    rows = _by_name(natural, teacher, parents)
     return Times(
-        rows=_by_name(natural, teacher, parents),
+        rows=rows,
         notes=tuple(dict.fromkeys(notes)),
         length_rows=_by_name([one for one in found if one.workload.tokens is not None], teacher, parents),
         conditions=(conditions,) if found else (),
+        fell_back={name: (setting.device,) for name in _asked(artifacts, setting) if name not in rows},
     )
 
 
@@ -142,18 +146,19 @@ def _one_opening(
     store: Store,
     progress: Progress,
 ) -> tuple[str, ...]:
-    """Opens the candidates and takes this opening's share of the rounds of each workload. They are gone on return."""
+    """Opens the candidates and takes this opening's share of the rounds of each workload; notes of what they are.
+
+    They are gone on return.
+    """
     started = perf_counter()
     opened = _open(artifacts, setting, np.random.default_rng((store.seed, number)))
     spent = (perf_counter() - started) / len(wanted)
     there = [candidate for candidate in opened if candidate.device == setting.device]
-    missing = [candidate.id for candidate in opened if candidate.device != setting.device]
     total = store.config.rounds * len(taken)
     for one in wanted if there else ():
         before = sum(it.rounds for it in taken)
         _take(one, there, number, store, spent, partial(_told, progress, f"timing {setting}", before, total))
-    notes = (f"{', '.join(missing)}: {setting.device} asked for, but it ran on the CPU: not measured",)
-    return (notes if missing else ()) + (_half_notes(there, wanted[0].workload.texts) if number == 0 else ())
+    return _half_notes(there, wanted[0].workload.texts) if number == 0 else ()
 
 
 def _told(progress: Progress, what: str, before: int, total: int, done: int, _: int) -> None:
@@ -227,7 +232,7 @@ def _open(artifacts: Mapping[str, Artifact], setting: Setting, rng: np.random.Ge
     On CUDA torch models in fp32 come a second time, in fp16.
     """
     gc.collect()  # the last opening's models: some hold themselves in cycles
-    ways = [(name, False) for name in artifacts if setting.device == "cpu" or _runs_on_cuda(artifacts[name])]
+    ways = [(name, False) for name in _asked(artifacts, setting)]
     if setting.device == "cuda":
         ways += [(name, True) for name, _ in ways if _in_fp32(artifacts[name].manifest)]
     opened: dict[tuple[str, bool], Candidate] = {}
@@ -236,6 +241,11 @@ def _open(artifacts: Mapping[str, Artifact], setting: Setting, rng: np.random.Ge
         predictor = open_predictor(artifacts[name], setting.device, setting.threads, half)
         opened[name, half] = candidate_of(name + _HALF * half, artifacts[name], predictor)
     return [opened[way] for way in ways]
+
+
+def _asked(artifacts: Mapping[str, Artifact], setting: Setting) -> list[str]:
+    """The candidates that are to run on its device."""
+    return [name for name, artifact in artifacts.items() if setting.device == "cpu" or _runs_on_cuda(artifact)]
 
 
 def _half_notes(there: Sequence[Candidate], texts: Sequence[str]) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ def judge_goal(goal: Goal, evidence: Evidence) -> tuple[Verdict, ...]:
         relation=goal.relation,
         bound=goal.bound,
         slack=None if found.measured.value is None else _slack(goal, found.measured.value),
-        reason=_reason(found, state, more),
+        reason=_reason(goal, found, state, more),
         more_positives=more if found.positives else None,
         against=against(goal, evidence),
     )
@@ -119,11 +119,10 @@ def _two_digits(count: float) -> int:
     return math.ceil(whole / unit) * unit
 
 
-def _reason(found: Found, state: State, more: int | None) -> str:
-    said = [found.remark, found.problem]
+def _reason(goal: Goal, found: Found, state: State, more: int | None) -> str:
+    said, value = [found.remark, found.problem], found.measured.value
     if state == "undecided" and not found.problem:
-        undefined = found.measured.value is None
-        said += [_why_no_number(found)] if undefined else [_too_few(found), _what_decides(found, more)]
+        said += [_why_no_number(found)] if value is None else [_too_few(found), _what_decides(goal, found, value, more)]
     return "; ".join(filter(None, said))
 
 
@@ -137,9 +136,10 @@ def _too_few(found: Found) -> str:
     return f"only {found.count} {found.named(found.count)}, and fewer than {found.least} decide nothing"
 
 
-def _what_decides(found: Found, more: int | None) -> str:
+def _what_decides(goal: Goal, found: Found, value: float, more: int | None) -> str:
     if not found.unit:
         return "the bound lies within the interval"
     if more is None:
         return f"it lies on the bound: more {found.named(0)} would hardly decide"
-    return f"about {more:,} more {found.named(more)} would decide"
+    then = "met" if _slack(goal, value) >= 0 else "missed"
+    return f"about {more:,} more {found.named(more)} would decide: {then}, if the estimate stays"

@@ -10,6 +10,11 @@ def threads_text(threads: int) -> str:
     return f"{threads} thread{'s' * (threads > 1)}"
 
 
+def fallback_note(candidate: str, device: str) -> str:
+    """One sentence for the reader who asked for times on a device and finds none."""
+    return f"{candidate}: {device} asked for, but it ran on the CPU: not measured"
+
+
 @dataclass(frozen=True)
 class Conditions:
     """Of all the times taken in one setting (device, threads).

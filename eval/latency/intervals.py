@@ -8,6 +8,7 @@ analysis of simulation output").
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,16 +61,19 @@ def percentile_interval(values: NDArray[np.float64], share: float) -> tuple[floa
     return float(ordered[low]), float(ordered[high])
 
 
-def inconclusive(speedup: Interval) -> bool:
-    """Whether an interval is too wide to build on.
+def doubt(speedup: Interval) -> Literal["", "inconclusive", "imprecise"]:
+    """What of an interval is too wide to build on.
 
-    Its ends are more than 1.25 times apart, or it holds 1 and reaches below 0.9 or above 1.1: neither "as fast" nor
-    "faster" can be said.
+    Inconclusive: it holds 1 and reaches below 0.9 or above 1.1, so that neither "as fast" nor "faster" can be said.
+    Imprecise: all of it lies on one side of 1 and its ends are more than 1.25 times apart: which is faster is
+    beyond doubt, by how much is not.
     """
     low, high = speedup.low, speedup.high
     if low is None or high is None:
-        return False
-    return high > _WIDE * low or (low <= 1 <= high and (low < _EVEN[0] or high > _EVEN[1]))
+        return ""
+    if low <= 1 <= high:
+        return "inconclusive" if low < _EVEN[0] or high > _EVEN[1] else ""
+    return "imprecise" if high > _WIDE * low else ""
 
 
 def _blocks(ratios: NDArray[np.float64], openings: Sequence[int]) -> list[NDArray[np.float64]]:

@@ -81,6 +81,33 @@ def notes(before: Report, after: Report) -> Iterator[str]:
     yield from _cost_notes(before, after)
 
 
+def why_uncompared(before: Report, after: Report) -> str:
+    """Why no quality of two reports compares, where none does, and the next step."""
+    pairs = _pairs(before, after)
+    if not pairs:
+        first, second = ([it.id for it in report.candidates] for report in (before, after))
+        return (
+            f"no candidate is in both reports (the first has {_listed(first)}, the second {_listed(second)}). Give two "
+            "runs whose stages have the same ids."
+        )
+    if (before.regression is None) != (after.regression is None):
+        return "one report is of classifiers and the other of regressions. Give two reports of one task."
+    first, second = (list(dict.fromkeys(name for pair in pairs for name in pair[i].quality_by_set)) for i in (0, 1))
+    if not set(first) & set(second):
+        return (
+            f"no test set is in both reports (the first has {_listed(first)}, the second {_listed(second)}). Give the "
+            "same rows one name in both runs, or judge the artifacts of both on one file with `compress evaluate`."
+        )
+    return (
+        "what both reports have is over other labels, or undefined in one of them. Give two reports with the same "
+        "labels and a positive of some in each."
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return _some(names) if names else "none"
+
+
 def _test_set_notes(before: Report, after: Report) -> Iterator[str]:
     old, new = (
         {name: it for c in report.candidates for name, it in c.quality_by_set.items()} for report in (before, after)

@@ -10,7 +10,7 @@ another of the same is called better or worse anywhere in a kind in one of 20 ca
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -28,6 +28,7 @@ from eval.report.comparable import (
     same_machine,
     times,
     way_names,
+    why_uncompared,
 )
 from eval.report.comparison import MISSING, UNDEFINED, number, significant
 from eval.report.report import Report
@@ -44,7 +45,7 @@ BETWEEN_RUNS = 1.15
 
 _TARGET = {"r2": 1, "spearman": 1, "rmse": -1, "mae": -1}
 _NOTHING = Interval(None, None, None)
-_KINDS: dict[Kind, str] = {"quality": "averages", "label": "single labels", "latency": "times"}
+_KINDS: dict[Kind, str] = {"quality": "averages", "label": "single labels", "size": "sizes", "latency": "speeds"}
 _SAID: dict[Verdict, str] = {
     "better": "better",
     "worse": "worse",
@@ -81,12 +82,16 @@ class CandidateChanges:
 
 @dataclass(frozen=True)
 class ReportChanges:
-    """The second report less the first one. added, removed: ids that only the second, or the first, has."""
+    """The second report less the first one. added, removed: ids that only the second, or the first, has.
+
+    uncompared: why there is no verdict on the quality of any candidate, with the next step; empty where there is one.
+    """
 
     candidates: tuple[CandidateChanges, ...]
     added: tuple[str, ...]
     removed: tuple[str, ...]
     notes: tuple[str, ...]
+    uncompared: str = ""
 
     @property
     def any_worse(self) -> bool:
@@ -123,26 +128,49 @@ def compare_reports(before: Report, after: Report) -> ReportChanges:
     timed, alike = quiet_both(before, after), same_machine(before, after)
     pairs = {name: tuple(_pairs(old[name], new[name], timed, alike)) for name in new if name in old}
     counts = Counter(pair.what for it in pairs.values() for pair in it if pair.uncertain)
+    candidates = tuple(CandidateChanges(name, tuple(_change(it, counts) for it in of)) for name, of in pairs.items())
+    judged = [it for of in candidates for it in of.changes if it.what in {"quality", "label"}]
     return ReportChanges(
-        candidates=tuple(CandidateChanges(name, tuple(_change(it, counts) for it in of)) for name, of in pairs.items()),
+        candidates=candidates,
         added=tuple(name for name in new if name not in old),
         removed=tuple(name for name in old if name not in new),
         notes=(*notes(before, after), *_noise_notes(counts)),
+        uncompared="" if any(it.verdict != "undecided" for it in judged) else why_uncompared(before, after),
     )
 
 
-def change_rows(found: CandidateChanges) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Headings, and a row a change, ready to print; labels that are the same within noise share one row."""
+def change_rows(found: CandidateChanges, every: bool = False) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Headings, and a row for what is better or worse, ready to print. every: also for what is not."""
     headings = ("what", "before", "after", "difference (95 % interval)", "verdict")
-    quiet = [it for it in found.changes if it.what == "label" and it.verdict == "same"]
-    rows: list[tuple[str, ...]] = [
-        (it.name, _number(it, it.before), _number(it, it.after), _difference(it), _said(it))
-        for it in found.changes
-        if it not in quiet
+    shown = [it for it in found.changes if every or it.verdict in {"better", "worse"}]
+    return headings, [
+        (it.name, _number(it, it.before), _number(it, it.after), _difference(it), _said(it)) for it in shown
     ]
-    if quiet:
-        rows.append((f"{len(quiet)} more of single labels", "", "", "", _SAID["same"]))
-    return headings, rows
+
+
+def summary_lines(found: ReportChanges) -> list[str]:
+    """What it all came to, and what `change_rows` leaves out: how many numbers did not change or have no verdict."""
+    numbers = [(of.candidate, it) for of in found.candidates for it in of.changes]
+    by_verdict: dict[Verdict, list[tuple[str, Change]]] = {
+        verdict: [(name, it) for name, it in numbers if it.verdict == verdict] for verdict in _SAID
+    }
+    if not numbers:
+        return []
+    better, worse, same, undecided = by_verdict.values()
+    lines = [f"{len(better)} better and {len(worse)} worse."] if better or worse else []
+    lines += ["Nothing is better or worse."] if not lines and not found.uncompared else []
+    lines += [f"Within noise, or of the same size: {_counted(same)}."] if same else []
+    lines += [f"No verdict, as the notes say or for want of an interval: {_counted(undecided)}."] if undecided else []
+    return lines
+
+
+def _counted(several: Sequence[tuple[str, Change]]) -> str:
+    """`37 measures of 6 candidates (averages 12, single labels 25)`."""
+    kinds = Counter(it.what for _, it in several)
+    parts = ", ".join(f"{name} {kinds[kind]}" for kind, name in _KINDS.items() if kinds[kind])
+    candidates = len({name for name, _ in several})
+    measures = f"{len(several)} measure{'s' * (len(several) != 1)}"
+    return f"{measures} of {candidates} candidate{'s' * (candidates != 1)} ({parts})"
 
 
 def _pairs(old: Measurement, new: Measurement, timed: frozenset[Opened], same_machine: bool) -> Iterator[_Pair]:

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from eval.contract import Interval
 from eval.latency.conditions import threads_text
-from eval.latency.intervals import inconclusive
+from eval.latency.intervals import doubt
 from eval.latency.rounds import LatencyRow
 from eval.measurement import Measurement, SetQuality
 from eval.report.report import Report
@@ -131,7 +131,7 @@ def megabytes(size_bytes: int) -> str:
 
 
 def speedup_text(speedup: Interval | None) -> str:
-    """`12.3× (12.1–12.6)`, with "inconclusive" where that is too wide; or a dash where there is none.
+    """`12.3× (12.1–12.6)`, with "inconclusive" or "imprecise" where that is too wide; or a dash where there is none.
 
     Without an interval the number alone.
     """
@@ -139,8 +139,8 @@ def speedup_text(speedup: Interval | None) -> str:
         return MISSING
     if speedup.low is None or speedup.high is None:
         return f"{significant(speedup.value)}×"
-    doubt = " inconclusive" if inconclusive(speedup) else ""
-    return f"{significant(speedup.value)}× ({significant(speedup.low)}–{significant(speedup.high)}){doubt}"
+    shown = f"{significant(speedup.value)}× ({significant(speedup.low)}–{significant(speedup.high)})"
+    return f"{shown} {doubt(speedup)}".rstrip()
 
 
 def shortened(name: str, letters: int) -> str:

@@ -11,6 +11,7 @@ from eval.measurement import Measurement
 from eval.report.comparison import headline_setting, latency_at
 from eval.report.pareto import headline_quality
 from eval.report.report import Report
+from eval.values import RegressionQuality
 
 _TRAINING = {
     "epochs", "learning_rate", "batch_size", "batch_tokens", "warmup", "weight_decay", "precision", "early_stopping",
@@ -111,9 +112,11 @@ def _against(report: Report, own: Measurement, parent: Measurement) -> Differenc
 
 
 def _difference(report: Report, own: Measurement, parent: Measurement) -> Interval:
-    against = _against(report, own, parent)
+    against, quality = _against(report, own, parent), own.quality_by_set[report.first_set]
     if against is not None:
         return against.macro_f1
+    if isinstance(quality, RegressionQuality) and parent.id in quality.r2_against:
+        return quality.r2_against[parent.id]
     mine, theirs = (headline_quality(it, report.first_set).value for it in (own, parent))
     return Interval(None if mine is None or theirs is None else mine - theirs, None, None)
 

@@ -12,7 +12,7 @@ from eval.measurement import SetQuality
 from eval.report import checks, page_details, page_labels, page_plots, page_tables
 from eval.report.machine import machine_facts, timing_lines
 from eval.report.page_tables import Table
-from eval.report.page_warnings import busy_notes, warnings
+from eval.report.page_warnings import noted, warnings
 from eval.report.plots import series_colour
 from eval.report.reading import GAINS, how_to_read, in_parts, unchosen_text
 from eval.report.report import Report
@@ -43,7 +43,7 @@ def render_html(report: Report, picture: str) -> str:
         "recipe": yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True),
         "environment": machine_facts(report.environment),
         "warnings": warnings(report),
-        "notes": [note for note in report.notes if note not in busy_notes(report)],
+        "notes": [note for note in report.notes if note not in noted(report)],
         "reading": in_parts(f"- {HOW_TO_READ}\n{how_to_read(report)}" if report.verdicts else how_to_read(report)),
     }
     drawn = (

@@ -9,8 +9,9 @@ from eval.report.comparison import MISSING, megabytes, milliseconds, significant
 
 HOW_TO_READ = """\
 - Brackets after p50 and p95 hold 95 % intervals, taking calls as independent; those of a speedup come from blocks of
-  rounds, a block for each time that the models were opened anew. *Inconclusive*: the ends lie more than 1.25 times
-  apart, or the interval holds 1 and reaches below 0.9 or above 1.1.
+  rounds, a block for each time that the models were opened anew. *Inconclusive*: the interval holds 1 and reaches
+  below 0.9 or above 1.1. *Imprecise*: all of it lies on one side of 1, so that which is faster is beyond doubt, but its
+  ends are more than 1.25 times apart.
 - *tokenize* and *model* are medians of the two steps timed apart (of TF-IDF, of finding terms and of adding them up) on
   as many of the same texts as a tenth of the time allows; what follows the model is in neither."""
 

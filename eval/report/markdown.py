@@ -141,7 +141,7 @@ def _latency(report: Report) -> list[str]:
     tables = latency_tables(report.candidates)
     found = [part for it in tables for part in (f"## {it.title}", markdown_table(it.headings, it.rows))]
     taken = "\n".join(f"- {plain(line)}" for line in timing_lines(report.timing))
-    return [*(found or ["## Latency", "Not measured."]), *(["Times were taken in:", taken] if taken else [])]
+    return [*found, *(["Times were taken in:", taken] if taken else [])]
 
 
 def _reproduce(report: Report) -> str:

@@ -3,24 +3,28 @@
 What else was noted on the way stands further below: a note says nothing of its weight.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
 
 from eval.goals.evidence import MINIMUM_POSITIVES
 from eval.intervals.differences import Differences
-from eval.measurement import SetQuality
+from eval.latency.conditions import fallback_note
+from eval.measurement import Measurement, SetQuality
 from eval.report.comparison import average_name
 from eval.report.page_tables import signed
 from eval.report.report import Report
 
 _NAMED = 6  # labels that are named; of more the number
 _TFIDF = "tfidf"  # type of stage
+_TRAINED = {"finetune", "distill"}  # of stages that may go on for longer
 _JUDGED = ("macro_f1", "macro_roc_auc")
 
 
 def warnings(report: Report) -> tuple[str, ...]:
-    """One sentence each: generated data, labels with hardly a positive, a weak teacher, times from a busy machine."""
-    return (*_generated(report), *_thin(report), *weak_teacher(report), *busy_notes(report))
+    """One sentence each: generated data, labels with hardly a positive, a weak teacher, times that are not there or
+    come from a busy machine.
+    """
+    return (*_generated(report), *_thin(report), *weak_teacher(report), *noted(report))
 
 
 def weak_teacher(report: Report) -> tuple[str, ...]:
@@ -39,10 +43,19 @@ def weak_teacher(report: Report) -> tuple[str, ...]:
         return ()
     best = min(worse, key=lambda name: against[name].macro_f1.value or 0.0)
     listed = "; ".join(f"less {name}: {lost}" for name, lost in worse.items())
+    taught = _teachers(report, teacher.id)
+    why = ", and students learn its mistakes" if taught else ""
     return (
-        f"weak teacher: {teacher.id} is worse than TF-IDF on {report.first_set} ({listed}), and students learn its "
-        f"mistakes; {_remedy(report, teacher.id, best, is_tfidf=teacher.stage == _TFIDF)}",
+        f"weak teacher: {teacher.id} is worse than TF-IDF on {report.first_set} ({listed}){why}; "
+        f"{_remedy(teacher, best, taught)}",
     )
+
+
+def _teachers(report: Report, teacher: str) -> list[set[str]]:
+    """Of each stage that learns from this teacher, the models that it learns from."""
+    named = (stage.get("teacher") for stage in report.recipe.get("stages", ()))
+    several = (set(it) if isinstance(it, Mapping) else {it} for it in named)
+    return [it for it in several if teacher in it]
 
 
 def _lost(report: Report, found: Differences) -> str:
@@ -51,18 +64,22 @@ def _lost(report: Report, found: Differences) -> str:
     return ", ".join(f"{average_name(report, name)} {signed(*astuple(it))}" for name, it in below.items())
 
 
-def _remedy(report: Report, teacher: str, baseline: str, *, is_tfidf: bool) -> str:
-    """The next step: not to average what the recipe averages already, and a TF-IDF model is trained to its end."""
-    taught_by = [stage.get("teacher") for stage in report.recipe.get("stages", ())]
-    averaged = any(isinstance(it, Mapping) and {teacher, baseline} <= it.keys() for it in taught_by)
-    average = f"let students learn from the average of the two (teacher: {{{teacher}: 0.5, {baseline}: 0.5}})"
-    steps = [*([] if is_tfidf else ["train it longer"]), *([] if averaged else [average])]
-    return ", or ".join(steps) or f"let students learn from {baseline}"
+def _remedy(teacher: Measurement, baseline: str, taught: Sequence[set[str]]) -> str:
+    """The next step, of those that are there: without students nobody averages, nor where the recipe does already; and
+    TF-IDF is trained to its end, as what was loaded is.
+    """
+    averaged = any(baseline in it for it in taught)
+    average = f"let students learn from the average of the two (teacher: {{{teacher.id}: 0.5, {baseline}: 0.5}})"
+    steps = ["train it longer"] * (teacher.stage in _TRAINED) + [average] * (bool(taught) and not averaged)
+    return ", or ".join(steps) or (
+        f"let students learn from {baseline}" if taught else f"hold others against {baseline}"
+    )
 
 
-def busy_notes(report: Report) -> tuple[str, ...]:
-    """Of each way of running that was timed while other work was going on."""
-    return tuple(it.note() for it in report.timing if it.busy)
+def noted(report: Report) -> tuple[str, ...]:
+    """The warnings that the report's notes hold too: who fell back to the CPU, and what was timed amid other work."""
+    fallen = (fallback_note(it.id, device) for it in report.candidates for device in it.fell_back)
+    return (*fallen, *(it.note() for it in report.timing if it.busy))
 
 
 def _generated(report: Report) -> Iterator[str]:
