@@ -197,7 +197,7 @@ def show_plan(plan: "Plan", pending: Container[str] = ()) -> None:
     for heading in ("stage", "type", "from", "state", "MB"):
         table.add_column(heading, justify="right" if heading == "MB" else "left")
     for step in plan.steps:
-        known = "after download" if step.forecast_bytes is None else f"{step.forecast_bytes / 1e6:.2f}"
+        known = "not known yet" if step.forecast_bytes is None else f"{step.forecast_bytes / 1e6:.2f}"
         cached = step.artifact is not None and step.stage.id not in pending
         size = known if step.artifact or step.forecast_bytes is None else f"about {known}"
         table.add_row(step.stage.id, step.stage.type, ", ".join(step.inputs), "cached" if cached else "to run", size)
