@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from compress.runtime.onnx import open_session
 from compress.stages.quantize.attention import fuse_attention
+from compress.stages.quantize.int8_dynamic import int8_dynamic
 
 WIDTH = 8
 
@@ -82,9 +83,9 @@ def answers(model: Any, folder: Path, ids: np.ndarray, mask: np.ndarray) -> np.n
     return np.asarray(session.run(["logits"], {"input_ids": ids, "attention_mask": mask})[0])
 
 
-@pytest.mark.parametrize("heads", [1, 2, 4])
-def test_attention_becomes_one_node_and_what_nothing_reads_goes(heads: int) -> None:
-    before = graph(heads)
+@pytest.mark.parametrize(("heads", "kept"), [(1, WIDTH), (2, WIDTH), (4, WIDTH), (1, 2), (2, 4), (3, 12)])
+def test_attention_becomes_one_node_and_what_nothing_reads_goes(heads: int, kept: int) -> None:
+    before = graph(heads, kept=kept)
     bytes_before = before.SerializeToString()
     after = fuse_attention(before)
     assert before.SerializeToString() == bytes_before
@@ -104,12 +105,25 @@ def test_answers_stay_at_every_length_and_padding(
     sizes = [data.draw(st.integers(1, length)) for _ in range(rows)]
     mask = np.array([[int(place < size) for place in range(length)] for size in sizes])
     given_ = (tmp_path_factory.mktemp("a"), ids.reshape(rows, length), mask)
-    before, after = answers(graph(), *given_), answers(fuse_attention(graph()), *given_)
+    plain = graph(kept=data.draw(st.sampled_from([WIDTH, 4, 2])))
+    before, after = answers(plain, *given_), answers(fuse_attention(plain), *given_)
     # padded places are summed too: they see what the others see
     np.testing.assert_allclose(after, before, atol=1e-3)
 
 
-@pytest.mark.parametrize("other", [{"scale": 0.3}, {"kept": 4}, {"shift": 0.5}, {"far": 0.5}])
+@pytest.mark.parametrize("kept", [WIDTH, 4])
+def test_it_is_quantized_also_where_heads_were_taken_out(tmp_path: Path, kept: int) -> None:
+    (tmp_path / "fp32").mkdir()
+    onnx.save(graph(kept=kept), str(tmp_path / "fp32" / "whole.onnx"))
+    small = int8_dynamic(tmp_path / "fp32" / "whole.onnx").small
+    assert "QAttention" in kinds(small)
+    assert "MatMul" not in kinds(small)
+    ids, mask = np.arange(12).reshape(2, 6), np.ones((2, 6), np.int64)
+    before, after = answers(graph(kept=kept), tmp_path / "fp32", ids, mask), answers(small, tmp_path, ids, mask)
+    assert np.abs(after - before).max() < 0.05 * np.abs(before).max()
+
+
+@pytest.mark.parametrize("other", [{"scale": 0.3}, {"shift": 0.5}, {"far": 0.5}])
 def test_attention_of_another_kind_stays_as_it_is(other: dict[str, Any]) -> None:
     before = graph(**other)
     assert fuse_attention(before) is before

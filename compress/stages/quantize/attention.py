@@ -23,9 +23,9 @@ _NEAR = 1e-4
 
 @dataclass(frozen=True)
 class _Projection:
-    """states W + b, in heads of `size` numbers. states: name of the value. weight: (H, H). bias: (H,).
+    """states W + b, in heads of `size` numbers. states: name of the value.
 
-    source: names of W and b.
+    weight: (H, h). bias: (h,); h is H, or less where heads were taken out. source: names of W and b.
     """
 
     source: tuple[str, str]
@@ -54,7 +54,7 @@ def fuse_attention(model: Any) -> Any:
     """The same graph with each self-attention as one node, or `model` itself where there is none or answers move.
 
     model: onnx.ModelProto with inputs input_ids and attention_mask (B, T). Attention of other kinds (relative
-    positions, pruned heads, scores of other scales, causal masks) stays as it is.
+    positions, scores of other scales, causal masks) stays as it is.
     """
     # what a branch reads of the graph around it stands in no node's inputs
     branches = any(item.HasField("g") or item.graphs for node in model.graph.node for item in node.attribute)
@@ -136,7 +136,7 @@ def _projection(
         return None
     source = products[0].input[1], biases[0]
     weight, bias = constants.get(source[0]), constants[source[1]].reshape(-1)
-    if weight is None or weight.shape != (bias.size, bias.size) or weight.shape[1] % size:
+    if weight is None or weight.ndim != 2 or weight.shape[1] != bias.size or bias.size % size:
         return None
     return _Projection(source, products[0].input[0], weight, bias, size)
 
