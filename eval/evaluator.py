@@ -81,7 +81,13 @@ def score_quality(judged: Judged, test_set: LabelledTexts, thresholds: Floats | 
     measured = intervals(targets, judged)
     labels = _label_qualities(test_set, at_half, thresholds, measured)
     at_half_mean = None if at_half is None else macro(f1, targets, at_half)
-    return SetQuality(rows=len(test_set), macro_f1_at_half=at_half_mean, labels=labels, **measured.averages)
+    return SetQuality(
+        rows=len(test_set),
+        macro_f1_at_half=at_half_mean,
+        labels=labels,
+        positive_rows=int(targets.any(axis=1).sum()),
+        **measured.averages,
+    )
 
 
 def score_details(

@@ -52,7 +52,8 @@ class LabelQuality:
 class SetQuality:
     """All of one test set. Macro: mean over the labels where it is defined. Micro: over all decisions pooled.
 
-    Intervals are 95 % (see `eval.intervals.scores`). macro_f1_at_half has none.
+    Intervals are 95 % (see `eval.intervals.scores`). macro_f1_at_half has none. positive_rows: those with a positive of
+    any label; None in reports of before it was counted.
     """
 
     rows: int
@@ -68,6 +69,7 @@ class SetQuality:
     micro_average_precision: Interval
     macro_f1_at_half: float | None
     labels: dict[str, LabelQuality]
+    positive_rows: int | None = None
 
 
 Quality: TypeAlias = SetQuality | RegressionQuality

@@ -77,9 +77,32 @@ def test_the_same_decisions_on_few_positives_do_not_prove_a_model_as_good() -> N
     # F1 1 of both: a positive lost takes 1 / 20 of it, z ** 2 such in quadrature z ** 2 / 20
     assert found.label_f1["toxic"].high == -found.label_f1["toxic"].low == pytest.approx(1.95996**2 / 20, rel=1e-4)
     assert found.label_f1["threat"].low == pytest.approx(-(1.95996**2) / 400, rel=1e-4)
-    assert found.macro_f1.low == pytest.approx(-np.hypot(found.label_f1["toxic"].low, found.label_f1["threat"].low) / 2)
-    assert found.micro_f1.low == pytest.approx(-(1.95996**2) / 420, rel=1e-4)
+    toxic, threat = found.label_f1["toxic"].low, found.label_f1["threat"].low
+    together = 10 / (10 * 200) ** 0.5  # all ten are on rows of the other label too, and are lost with it or alone
+    assert found.macro_f1.low == pytest.approx(-((toxic**2 + threat**2 + 2 * together * toxic * threat) ** 0.5) / 2)
     assert found.label_f1["never"] == Interval(None, None, None)
+    # 210 positives on 200 rows, 10 rows with both: the root of (190 + 10 x 2 ** 2) / 200 at once, a 420th each
+    assert found.micro_f1.low == pytest.approx(-(1.95996**2) * (230 / 200) ** 0.5 / 420, rel=1e-4)
+
+
+@pytest.mark.parametrize("missed", [0, 2])
+def test_labels_on_the_same_rows_are_compared_as_one_label(missed: int) -> None:
+    one = (np.arange(300)[:, None] < 30).astype(np.int8)
+
+    def found(labels: int) -> Differences:
+        targets = np.repeat(one, labels, axis=1)
+        names = tuple("abcdef")[:labels]
+        test_set = LabelledTexts(("",) * 300, names, targets)
+        worse = np.where((targets == 1) & (np.arange(300)[:, None] >= missed), 0.8, 0.2)
+        scores = (np.where(targets == 1, 0.9, 0.1), worse)
+        at = np.full(labels, 0.5, np.float32)
+        best, other = (judge(it.astype(np.float32), test_set, at, resamples=100, seed=0) for it in scores)
+        return paired_differences(targets, names, other, best)
+
+    six, alone = found(6), found(1)
+    for name in ("macro_f1", "micro_f1", "macro_roc_auc", "macro_average_precision"):
+        mine, its = getattr(six, name), getattr(alone, name)
+        assert (mine.value, mine.low, mine.high) == pytest.approx((its.value, its.low, its.high), abs=1e-6)
 
 
 def test_the_same_ranking_of_few_rows_does_not_prove_a_model_as_good() -> None:
@@ -97,7 +120,8 @@ def test_the_same_ranking_of_few_rows_does_not_prove_a_model_as_good() -> None:
     assert found.label_roc_auc["threat"].low == pytest.approx(-squared / 10, rel=1e-4)
     assert found.label_average_precision["toxic"].low == pytest.approx(-1.5 * squared / 10, rel=1e-4)
     assert found.label_average_precision["threat"].low == pytest.approx(-1.5 * squared / 490, rel=1e-4)
-    assert found.macro_roc_auc.low == pytest.approx(-squared / 10 / np.sqrt(2), rel=1e-4)
+    together = 10 / (10 * 490) ** 0.5  # rows of toxic are rows of threat too
+    assert found.macro_roc_auc.low == pytest.approx(-squared / 10 * (2 + 2 * together) ** 0.5 / 2, rel=1e-4)
 
 
 def test_a_difference_in_roc_auc_turned_round_is_as_unsure() -> None:

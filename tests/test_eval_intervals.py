@@ -19,6 +19,7 @@ from eval.intervals.proportions import (
     f1_interval,
     few_rows,
     mean_interval,
+    overlaps,
     ranking_trials,
     share_interval,
 )
@@ -108,9 +109,33 @@ def test_a_mean_of_independent_parts_adds_like_deviations_and_of_equal_parts_not
     assert mean_interval(parts[2:], alone[:, 2:]) == Interval(None, None, None)
 
 
-def test_what_does_not_vary_goes_with_nothing():
+def test_what_does_not_vary_goes_with_the_others_as_is_supposed():
     draws = np.array([[1.0, 0.2, 5.0], [1.0, 0.4, np.nan], [1.0, 0.6, 7.0]])
-    np.testing.assert_allclose(correlations(draws), [[1, 0, 0], [0, 1, 1], [0, 1, 1]], atol=1e-12)
+    np.testing.assert_allclose(correlations(draws, np.eye(3)), [[1, 0, 0], [0, 1, 1], [0, 1, 1]], atol=1e-12)
+    supposed = np.array([[1, 0.3, 0.2], [0.3, 1, 0.9], [0.2, 0.9, 1]])
+    expected = [[1, 0.3, 0.2], [0.3, 1, 1], [0.2, 1, 1]]
+    np.testing.assert_allclose(correlations(draws, supposed), expected, atol=1e-12)
+
+
+def test_labels_overlap_by_the_rows_that_they_share():
+    marked = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [1, 0, 0, 0], [1, 0, 1, 0]], dtype=bool)
+    expected = np.eye(4)
+    expected[0, 1] = expected[1, 0] = expected[0, 2] = expected[2, 0] = 2 / (4 * 2) ** 0.5
+    expected[1, 2] = expected[2, 1] = 1 / 2
+    np.testing.assert_allclose(overlaps(marked), expected)
+
+
+def test_labels_on_the_same_rows_are_no_surer_together_than_one_of_them():
+    """Six labels that are always on the same rows are one label, whatever was found or missed of it."""
+    for missed in (0, 1, 3):
+        one = np.arange(60)[:, None] < 20
+        found = one & (np.arange(60)[:, None] >= missed)
+        alone = intervals(one.astype(np.int8), judged(one.astype(np.int8), np.where(found, 0.9, 0.1)))
+        targets = np.repeat(one, 6, axis=1).astype(np.int8)
+        six = intervals(targets, judged(targets, np.repeat(np.where(found, 0.9, 0.1), 6, axis=1)))
+        low, high = bounds(alone.labels["f1"][0])
+        assert six.averages["macro_f1"].low == pytest.approx(low, abs=1e-9)
+        assert six.averages["macro_f1"].high >= high - 1e-9
 
 
 def test_a_mean_is_no_surer_than_its_draws():

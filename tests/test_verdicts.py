@@ -42,7 +42,7 @@ LABELS = {
 
 def quality(**changes: Any) -> SetQuality:
     averages = {name: Interval(0.75, 0.73, 0.77) for field in fields(SetQuality) if "_" in (name := field.name)}
-    facts: dict[str, Any] = {"rows": 1000, "macro_f1_at_half": 0.7, "labels": LABELS}
+    facts: dict[str, Any] = {"rows": 1000, "macro_f1_at_half": 0.7, "labels": LABELS, "positive_rows": 410}
     return SetQuality(**averages | facts | changes)
 
 
@@ -272,6 +272,23 @@ def test_of_an_average_all_positives_count() -> None:
     )
     assert verdict("macro_f1 >= 0.7").reason == "without never: no positives"
     assert verdict("micro_f1 >= 0.7").reason == ""
+
+
+@pytest.mark.parametrize(("rows", "state"), [(9, "undecided"), (10, "met"), (None, "met")])
+def test_an_average_rests_on_rows_and_not_on_how_many_labels_they_have(rows: int | None, state: str) -> None:
+    found = verdict("macro_f1 >= 0.7", quality_by_set={"news": quality(positive_rows=rows)})
+    assert found.state == state
+    if state == "undecided":
+        said = (
+            "only 426 positives of all labels on 9 rows, and fewer than 10 decide nothing; about 1 more positive of all"
+        )
+        assert said in found.reason
+
+
+def test_a_report_from_before_rows_were_counted_rests_on_the_label_with_most() -> None:
+    labels = {name: label(0.8, 0.78, 0.82, 9) for name in "abcdef"}
+    found = verdict("micro_f1 >= 0.7", quality_by_set={"news": quality(labels=labels, positive_rows=None)})
+    assert found.state == "undecided"
 
 
 def test_of_a_time_rounds_count_and_of_a_speedup_nothing_that_can_be_told() -> None:

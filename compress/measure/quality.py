@@ -21,7 +21,7 @@ from eval.measurement import Quality, SetDetails
 from eval.values import JudgedValues, judge_values, r2_difference, score_judged
 
 # raised when the judge says something else of the same answers; these are kept
-JUDGED = 4
+JUDGED = 5
 
 
 @dataclass(frozen=True)

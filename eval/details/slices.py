@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eval.contract import Interval, LabelledTexts, Targets
 from eval.details.spelling import disguised, shouting
-from eval.intervals.proportions import effective_trials, f1_interval, jaccard, mean_interval
+from eval.intervals.proportions import effective_trials, f1_interval, jaccard, mean_interval, overlaps
 from eval.intervals.resample import Draws
 from eval.metrics import f1, micro, per_label
 
@@ -76,7 +76,7 @@ def _score(truth: NDArray[np.bool_], decided: NDArray[np.bool_], one: RowSet) ->
     hits, either = (truth & decided).astype(np.float64), (truth | decided).astype(np.float64)
     by_label = per_label(f1, truth, decided)
     parts = [_label_interval(value, trials) for value, trials in zip(by_label, either.sum(axis=0), strict=True)]
-    macro_f1 = mean_interval(parts, _pulls(hits, either))
+    macro_f1 = mean_interval(parts, _pulls(hits, either), overlaps(truth | decided))
     micro_f1 = _micro_interval(micro(f1, truth, decided), hits, either)
     return Slice(one.name, one.value, len(truth), int(truth.sum()), _rounded(macro_f1), _rounded(micro_f1))
 

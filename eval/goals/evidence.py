@@ -32,7 +32,8 @@ class Evidence:
 class Found:
     """What a goal is about, as measured. count: of what lies behind the interval; least: with fewer nothing is decided.
 
-    unit, of: what one of these is called; no unit where the interval does not narrow as a count grows. problem: why it
+    unit, of: what one of these is called; no unit where the interval does not narrow as a count grows. rows: of an
+    average over labels, the rows that hold those, of which several may be on one. problem: why it
     decides nothing. undefined: why it is no number, where that is known. remark: what belongs to the number, e.g. the
     setting of a time.
     """
@@ -42,6 +43,7 @@ class Found:
     unit: str = ""
     of: str = ""
     least: int = 0
+    rows: int | None = None
     problem: str = ""
     undefined: str = ""
     remark: str = ""
@@ -54,7 +56,12 @@ class Found:
     @property
     def is_thin(self) -> bool:
         """Whether too little lies behind it, whatever it says."""
-        return self.count < self.least
+        return self.carried < self.least
+
+    @property
+    def carried(self) -> int:
+        """How many tell something of their own."""
+        return self.count if self.rows is None else min(self.count, self.rows)
 
     def named(self, count: int) -> str:
         """`positives of threat`."""
@@ -143,7 +150,8 @@ def _of_labels(goal: Goal, measured: Interval, quality: SetQuality) -> Found:
     undefined = _missing_everywhere(metric, count, quality)
     pooled = goal.metric.field.startswith("micro_")
     behind = _behind(metric, [count] if pooled else supports, quality.rows * (len(labels) if pooled else 1))
-    return Found(measured, *behind, " of all labels", MINIMUM_POSITIVES, undefined=undefined, remark=remark)
+    rows = max(supports, default=0) if quality.positive_rows is None else quality.positive_rows  # as many at least
+    return Found(measured, *behind, " of all labels", MINIMUM_POSITIVES, rows=rows, undefined=undefined, remark=remark)
 
 
 def _behind(metric: str, supports: Sequence[int], rows: int) -> tuple[int, str]:

@@ -103,12 +103,13 @@ def _more(goal: Goal, found: Found) -> int | None:
     if found.problem or not found.unit or (value is None and found.count):
         return None
     if value is None or low is None or high is None:
-        return found.least - found.count if found.is_thin else None
+        return found.least - found.carried if found.is_thin else None
     distance = abs(value - goal.bound)
     towards = value - low if value > goal.bound else high - value
     if towards > _HOPELESS * distance:
         return None
-    needed = max(found.count * (towards / distance) ** 2 if distance else 0, found.least)
+    least = found.count + found.least - found.carried
+    needed = max(found.count * (towards / distance) ** 2 if distance else 0, least)
     return max(1, _two_digits(needed - found.count))
 
 
@@ -133,7 +134,10 @@ def _why_no_number(found: Found) -> str:
 def _too_few(found: Found) -> str:
     if not found.is_thin:
         return ""
-    return f"only {found.count} {found.named(found.count)}, and fewer than {found.least} decide nothing"
+    lies = f"{found.count} {found.named(found.count)}"
+    if found.carried < found.count:
+        lies += f" on {found.carried} row{'' if found.carried == 1 else 's'}"
+    return f"only {lies}, and fewer than {found.least} decide nothing"
 
 
 def _what_decides(goal: Goal, found: Found, value: float, more: int | None) -> str:

@@ -5,12 +5,14 @@ bootstrap, Efron and Tibshirani 1993), so that what makes a resample hard for bo
 difference and as many standard deviations of those draws; but where the two rarely disagree the draws vary less than
 they should, or not at all: what was not seen in 20 positives may still befall one in ten. So the variance is that of
 the draws and of z ** 2 = 3.84 positives more on which the two disagree, half of them for either side, as Agresti and
-Min (2005) and Bonett and Price (2012) add some to paired shares. Macro means are taken of the labels' intervals.
+Min (2005) and Bonett and Price (2012) add some to paired shares. In a macro mean the labels' draws go together as they
+do, and what is added as their positives do: a row that is lost is lost by all of its labels.
 
 What one such positive, or a negative of a ROC-AUC with fewer of those, moves a metric by:
 
 - F1: one of both finds it, the other does not. Where targets and decisions are one a row, the row that one label loses
   is another's false alarm: micro F1, there the accuracy, moves by 1 / N, and the macro mean by both labels' at once.
+  Else micro F1 moves by all labels of a row at once: by the root of their mean square.
 - ROC-AUC: it falls all the way down. Of 1 / 2 of the way as many as 13 % of models that rank some positives last would
   be called met at the margin, of .8 up to 5.5 %, of all of it 4 % (their number is binomial).
 - Average precision: 1.5 times as far. A positive that falls from the top to the bottom moves it by 1 / P at most, but a
@@ -22,8 +24,7 @@ Measured with tests/benchmarks/bootstrap_coverage.py: a model whose F1 is worse 
 1.6 %, average precision 4 %); at 10 positives it never has. Intervals of F1 held the truth in 95 to 100 %, mostly 99
 or more: wider than 95 % asks for, at 100 positives too, since they allow for what was not seen even where some was.
 
-Not covered: unseen disagreements that befall several labels of a row at once, for labels count as independent where no
-resample shows otherwise; and of an average precision, false alarms so rare that none was seen and so sure of themselves
+Not covered: of an average precision, false alarms so rare that none was seen and so sure of themselves
 that they rank above all positives.
 
 An exact copy differs by nothing: where all probabilities and decisions of a label are equal, nothing is added.
@@ -37,7 +38,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from eval.contract import Interval, Targets
-from eval.intervals.proportions import carriers, few_rows, mean_interval, variance_of
+from eval.intervals.proportions import carriers, correlations, few_rows, overlaps, variance_of
 from eval.intervals.resample import Draws, Judged
 from eval.intervals.shares import Z
 from eval.metrics import Metric, average_precision, f1, micro, per_label, roc_auc
@@ -71,12 +72,11 @@ def paired_differences(targets: Targets, labels: tuple[str, ...], own: Judged, r
     both = (own, reference)
     copied = ((own.decisions == reference.decisions) & (own.probabilities == reference.probabilities)).all(axis=0)
     one_each = all((it.sum(axis=1, dtype=np.int64) == 1).all() for it in (targets, own.decisions, reference.decisions))
-    steps = {name: np.where(copied, 0.0, _steps(name, targets, both)) for name in _METRICS}
-    found = {name: _by_label(name, targets, both, steps[name]) for name in _METRICS}
-    macros = {name: mean_interval(parts, _draws("labels", name, both)) for name, parts in found.items()}
-    by_label = {name: dict(zip(labels, parts, strict=True)) for name, parts in found.items()}
+    apart = {name: _apart(name, targets, both, copied) for name in _METRICS}
+    macros = {name: _macro(it, targets, _draws("labels", name, both)) for name, it in apart.items()}
+    by_label = {name: dict(zip(labels, it.parts(), strict=True)) for name, it in apart.items()}
     return Differences(
-        macro_f1=_moved_together(macros["f1"], found["f1"], steps["f1"], both) if one_each else macros["f1"],
+        macro_f1=_moved_together(macros["f1"], apart["f1"], both) if one_each else macros["f1"],
         micro_f1=_micro_f1(targets, both, copied=bool(copied.all()), one_each=one_each),
         macro_roc_auc=macros["roc_auc"],
         macro_average_precision=macros["average_precision"],
@@ -87,21 +87,48 @@ def paired_differences(targets: Targets, labels: tuple[str, ...], own: Judged, r
     )
 
 
-def _by_label(name: str, targets: Targets, both: _Both, steps: Draws) -> list[Interval]:
+@dataclass(frozen=True)
+class _Apart:
+    """How a metric differs, (L,) each: values, the variance of the draws, and what one unseen row moves it by."""
+
+    values: list[float | None]
+    variances: Draws
+    steps: Draws
+
+    @property
+    def defined(self) -> list[int]:
+        return [place for place, value in enumerate(self.values) if value is not None]
+
+    def parts(self) -> list[Interval]:
+        return [_around(*each) for each in zip(self.values, self.variances, self.steps, strict=True)]
+
+
+def _apart(name: str, targets: Targets, both: _Both, copied: Targets) -> _Apart:
     own, reference = (
         per_label(_METRICS[name], targets, it.decisions if name == "f1" else it.probabilities) for it in both
     )
-    draws = _draws("labels", name, both)
-    found = []
-    for place, carried in enumerate(_carried(name, targets)):
-        varies = variance_of(draws[:, place]) * (1 if name == "f1" else few_rows(carried))
-        found.append(_around(_less(own[place], reference[place]), varies, steps[place]))
-    return found
+    values = [_less(*each) for each in zip(own, reference, strict=True)]
+    few = [1.0 if name == "f1" else few_rows(it) for it in _carried(name, targets)]
+    varies = [variance_of(draws) * more for draws, more in zip(_draws("labels", name, both).T, few, strict=True)]
+    return _Apart(values, np.array(varies), np.where(copied, 0.0, _steps(name, targets, both)))
 
 
-def _moved_together(mean: Interval, parts: Sequence[Interval], steps: Draws, both: _Both) -> Interval:
+def _macro(apart: _Apart, targets: Targets, draws: Draws) -> Interval:
+    """Of the mean of the labels for which it is defined. draws: (R, L)."""
+    places = apart.defined
+    if not places:
+        return Interval(None, None, None)
+    seen = correlations(draws[:, places], np.eye(len(places)))
+    unseen = overlaps(targets[:, places].astype(bool))
+    spread, steps = np.sqrt(apart.variances[places]), apart.steps[places]
+    varies, moved = (max(float(it @ related @ it), 0.0) for it, related in ((spread, seen), (steps, unseen)))
+    value = float(np.mean([apart.values[place] for place in places]))
+    return _around(value, varies / len(places) ** 2, sqrt(moved) / len(places))
+
+
+def _moved_together(mean: Interval, apart: _Apart, both: _Both) -> Interval:
     """The macro mean's interval, at least as wide as rows ask for that change from one label to another: two steps."""
-    defined = steps[[part.value is not None for part in parts]]
+    defined = apart.steps[apart.defined]
     two = float(np.sort(defined)[-2:].sum()) / max(len(defined), 1)
     wide = _around(mean.value, variance_of(_draws("averages", "macro_f1", both)), two)
     if mean.low is None or mean.high is None or wide.low is None or wide.high is None:
@@ -112,9 +139,15 @@ def _moved_together(mean: Interval, parts: Sequence[Interval], steps: Draws, bot
 def _micro_f1(targets: Targets, both: _Both, *, copied: bool, one_each: bool) -> Interval:
     own, reference = (micro(f1, targets, it.decisions) for it in both)
     pooled = [it.decisions.reshape(-1, 1) for it in both]
-    step = 1 / len(targets) if one_each else float(_f1_steps(targets.reshape(-1, 1), pooled)[0])
+    step = 1 / len(targets) if one_each else float(_f1_steps(targets.reshape(-1, 1), pooled)[0]) * _at_once(targets)
     draws = _draws("averages", "micro_f1", both)
     return _around(_less(own, reference), variance_of(draws), 0.0 if copied else step)
+
+
+def _at_once(targets: Targets) -> float:
+    """Labels that a row with any has, the root of their mean square."""
+    held = targets.sum(axis=1, dtype=np.float64)
+    return sqrt(float((held[held > 0] ** 2).mean())) if held.any() else 1.0
 
 
 def _steps(name: str, targets: Targets, both: _Both) -> Draws:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eval.contract import Interval
 from eval.intervals.resample import Draws
@@ -87,21 +88,37 @@ def variance_of(draws: Draws) -> float:
     return float(defined.var()) if defined.size > 1 else 0.0
 
 
-def correlations(draws: Draws) -> Draws:
-    """(R, L) draws -> (L, L). An undefined draw counts as the mean; what does not vary goes with nothing else."""
+def overlaps(marked: NDArray[np.bool_]) -> Draws:
+    """(N, L) rows marked for each of L labels -> (L, L): rows marked for both / root of the product of the two counts.
+
+    The correlation of two numbers of lost rows, where whole rows are lost, each as likely as the other and few.
+    """
+    counted = marked.astype(np.float64)
+    both = counted.T @ counted
+    scale = np.sqrt(np.outer(np.diag(both), np.diag(both)))
+    found = np.divide(both, scale, out=np.zeros_like(both), where=scale > 0)
+    np.fill_diagonal(found, 1.0)
+    return np.asarray(found)
+
+
+def correlations(draws: Draws, unseen: Draws) -> Draws:
+    """(R, L) draws -> (L, L). An undefined draw counts as the mean. unseen: of what does not vary with any other."""
     defined = ~np.isnan(draws)
     means = np.where(defined, draws, 0.0).sum(axis=0) / np.maximum(defined.sum(axis=0), 1)
     centred = np.where(defined, draws - means, 0.0)
     together = centred.T @ centred
     spread = np.sqrt(np.diag(together))
     scale = np.outer(spread, spread)
-    found = np.divide(together, scale, out=np.zeros_like(together), where=scale > 0)
+    found = np.divide(together, scale, out=unseen.copy(), where=scale > 0)
     np.fill_diagonal(found, 1.0)
     return np.asarray(np.clip(found, -1, 1))
 
 
-def mean_interval(parts: Sequence[Interval], draws: Draws) -> Interval:
+def mean_interval(parts: Sequence[Interval], draws: Draws, unseen: Draws | None = None) -> Interval:
     """Of the mean of L intervals, those undefined left out. draws: (R, L), from which their correlations come.
+
+    unseen: (L, L), what they count as where draws do not vary; by default those parts are independent of all others.
+    A label without an error shows no correlation, and its first may well be the row that others lose.
 
     MOVER (Zou and Donner 2008): each bound lies as far from the mean as the parts' own bounds from theirs, added up as
     standard deviations are; so what holds of every part, however thin, holds of the mean.
@@ -112,7 +129,8 @@ def mean_interval(parts: Sequence[Interval], draws: Draws) -> Interval:
     values, lows, highs = (
         np.array([getattr(parts[place], bound) for place in places]) for bound in ("value", "low", "high")
     )
-    related = correlations(draws[:, places])
+    supposed = np.eye(len(places)) if unseen is None else unseen[np.ix_(places, places)]
+    related = correlations(draws[:, places], supposed)
     value = float(values.mean())
     below, above = (float(np.sqrt(max(gaps @ related @ gaps, 0.0))) for gaps in (values - lows, highs - values))
     below, above = below / len(places), above / len(places)

@@ -30,6 +30,7 @@ from eval.intervals.proportions import (
     few_rows,
     jaccard,
     mean_interval,
+    overlaps,
     ranking_trials,
     share_interval,
 )
@@ -92,9 +93,12 @@ def intervals(targets: Targets, judged: Judged) -> Intervals:
             value = _METRICS[name](targets[:, place], _predictions(name, judged)[:, place])
             labels[name].append(_of_label(name, value, counts, judged.draws.labels[name][:, place]))
     counts = _Counts.of(targets, judged.decisions)
+    positives = targets.astype(bool)
+    decided, ranked = overlaps(positives | judged.decisions.astype(bool)), overlaps(positives)
     averages = {}
     for name in LABEL_METRICS:
-        mean, several = mean_interval(labels[name], judged.draws.labels[name]), _defined(labels[name]) > 1
+        unseen, several = decided if name in DECIDED else ranked, _defined(labels[name]) > 1
+        mean = mean_interval(labels[name], judged.draws.labels[name], unseen)
         averages[f"macro_{name}"] = at_least(mean, judged.draws.averages[f"macro_{name}"]) if several else mean
         value = micro(_METRICS[name], targets, _predictions(name, judged))
         averages[f"micro_{name}"] = _pooled(name, value, counts, judged.draws.averages[f"micro_{name}"])
