@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from backends import onnx_artifact, torch_artifact
+from hypothesis import given
+from hypothesis import strategies as st
 
 from compress.artifact import library_versions
 from compress.environment import check_extra
@@ -31,6 +33,23 @@ def config(scheme: str = "openvino_int8", **keys: Any) -> Any:
 
 
 # ---------------------------------------------------------------------------------------------- without the extra
+
+
+@given(rows=st.integers(1, 3), tokens=st.integers(1, 60), most=st.integers(60, 70), left=st.booleans())
+def test_batches_are_rounded_up_to_few_lengths(rows: int, tokens: int, most: int, left: bool) -> None:
+    from compress.runtime.openvino import rounded_up
+
+    tokenizer: Any = SimpleNamespace(pad_id=7, pad_type=3, pad_left=left, max_tokens=most)
+    names = {"input_ids": 7, "attention_mask": 0, "token_type_ids": 3}
+    given_ = {name: np.arange(rows * tokens).reshape(rows, tokens) + 10 for name in names}
+    found = rounded_up(given_, tokenizer)
+    length = found["input_ids"].shape[1]
+    assert tokens <= length <= most
+    assert length % 16 == 0 or length == most
+    for name, fill in names.items():
+        own = slice(length - tokens, None) if left else slice(0, tokens)
+        assert (found[name][:, own] == given_[name]).all()
+        assert (np.delete(found[name], np.arange(length)[own], axis=1) == fill).all()
 
 
 @pytest.mark.parametrize("there", [(), ("openvino",)])

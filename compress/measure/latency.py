@@ -18,7 +18,7 @@ from eval.latency.rounds import LatencyRow
 
 NO_CUDA = "torch sees no CUDA device: nothing was measured on a GPU"
 # of how times are taken: raised when they would come out otherwise, or more is kept of them
-METHOD = 7
+METHOD = 8
 _MACHINE = ("cpu", "cpu_features", "cores", "libraries")
 _GPU = ("gpu", "gpu_driver", "cuda_visible_devices")
 
