@@ -36,7 +36,7 @@ _VERSIONS = {
     "prune": 4,
     "trim_vocabulary": 1,
     "export": 4,
-    "quantize": 4,
+    "quantize": 5,
 }
 _TRAINING = ("torch", "transformers", "tokenizers", "accelerate")
 _LIBRARIES = {

@@ -218,6 +218,32 @@ def test_a_mix_has_each_product_as_the_form_it_is_from(tmp_path: Path) -> None:
     assert set(sizes) == {TensorProto.INT8, TensorProto.FLOAT}
 
 
+def test_a_product_of_a_tables_rows_may_stay_fp32(tmp_path: Path) -> None:
+    """A table that is factored: rows, then a product, which reads them as integers where it is int8 itself."""
+    random = np.random.default_rng(0)
+    weights = {"table": (50, 8), "w": (8, 16)}
+    arrays = [
+        numpy_helper.from_array(random.normal(size=shape).astype(np.float32), it) for it, shape in weights.items()
+    ]
+    nodes = [helper.make_node("Gather", ["table", "x"], ["rows"]), helper.make_node("MatMul", ["rows", "w"], ["y"])]
+    given = helper.make_tensor_value_info("x", TensorProto.INT64, ["n"])
+    made = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 16])
+    graph = helper.make_graph(nodes, "g", [given], [made], arrays)
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), str(path))
+    forms = int8_dynamic(path)
+
+    def run(model: Any) -> np.ndarray:
+        onnx.checker.check_model(model)
+        session = open_session(model.SerializeToString(), "cpu", 1)
+        return np.asarray(session.run(None, {"x": np.arange(50)})[0])
+
+    whole = mixed(forms.whole, forms.small, {forms.products[0].name})
+    assert "MatMulInteger" not in [node.op_type for node in whole.graph.node]
+    off = {name: np.abs(run(it) - run(forms.whole)).max() for name, it in (("fp32", whole), ("int8", forms.small))}
+    assert 0 < off["fp32"] < off["int8"]  # the table's own rounding is left
+
+
 def test_products_get_names_of_their_own() -> None:
     nodes = [helper.make_node("MatMul", [f"x{at}", "w"], [f"x{at + 1}"], name="same" * (at != 2)) for at in range(3)]
     nodes.append(helper.make_node("MatMul", ["x3", "x1"], ["y"], name="of two activations"))

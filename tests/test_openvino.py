@@ -206,6 +206,17 @@ def test_accuracy_control_says_what_it_held(made: dict[str, Any], workshop: Any)
 
 
 @needs_openvino
+def test_what_accuracy_control_gives_back_answers_as_before(made: dict[str, Any], workshop: Any) -> None:
+    from compress.runtime import open_predictor
+    from compress.stages import quantize
+
+    small = workshop.make(quantize.run, config(calibration_rows=16, accuracy_drop=0.0), parent=made["onnx"])
+    texts = made["shop"].splits.tests["test"].texts
+    before, after = (open_predictor(it).predict_proba(texts) for it in (made["onnx"], small))
+    assert np.abs(before - after).max() < 0.4  # as of all in int8
+
+
+@needs_openvino
 def test_a_graph_that_does_not_answer_is_not_kept(
     made: dict[str, Any], workshop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

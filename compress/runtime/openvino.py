@@ -31,6 +31,8 @@ class OpenvinoPredictor(PiecesPredictor):
         self.graph = open_graph(artifact.path / GRAPH, threads, arithmetic(artifact))
 
     def _run(self, batch: Batch) -> Floats:
+        if not isinstance(self.tokenizer, Tokenizer):  # n-grams, of which every text has its own number
+            return self.graph.logits(batch)
         return self.graph.logits(rounded_up(batch, self.tokenizer))
 
 

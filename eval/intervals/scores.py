@@ -4,10 +4,10 @@ By label: precision, recall and F1 from their own counts, ROC-AUC and average pr
 `eval.intervals.proportions`). Macro: from the labels' intervals and how their draws go together. Micro: from the draws,
 for decisions on one row are not independent, and never narrower than if they were.
 
-Measured with tests/benchmarks/bootstrap_coverage.py, 2,000 simulated test sets in each of 14 settings, 8 to 200
+Measured with tests/benchmarks/bootstrap_coverage.py, 2,000 simulated test sets in each of 16 settings, 8 to 200
 expected positives, F1 of .37 to .98: the interval of a label's F1 held the truth in 94 to 97 %, precision and recall
 in 93 to 97 %, average precision in 93 to 99 %, ROC-AUC in 98 to 100 %; macro F1 of six labels of 8 to 200 positives in
-95 to 96 %, micro F1 in 94 to 96 %, macro ROC-AUC in 99 % or more. Where each row has one class, macro F1 in 98 to 99 %.
+95 to 97 %, micro F1 in 94 to 96 %, macro ROC-AUC in 99 % or more. Where each row has one class, macro F1 in 98 to 99 %.
 
 So intervals of ROC-AUC are wider than they need be, from 30 positives up too, and that of their mean most of all: a
 sample in which every positive ranks high does not show whether one in fifty ranks last.

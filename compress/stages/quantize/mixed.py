@@ -83,8 +83,26 @@ def mixed(whole: Any, small: Any, kept: Collection[str]) -> Any:
                 stored.add(f"{name}_fp32")
                 result.graph.initializer.append(constants[name])
                 result.graph.initializer[-1].name = f"{name}_fp32"
+    _dequantize_rows(result.graph)
     drop_unread(result.graph)
     return result
+
+
+def _dequantize_rows(graph: Any) -> None:
+    """Makes the floats that only a restored product reads: a table's int8 rows, which an int8 one reads as they are."""
+    from onnx import helper
+    from onnxruntime.quantization.quant_utils import TENSOR_NAME_QUANT_SUFFIX as INTEGERS
+
+    made = {name for node in graph.node for name in node.output}
+    read = {name for node in graph.node for name in node.input}
+    nodes = []
+    for node in graph.node:
+        nodes.append(node)
+        name, table = node.output[0].removesuffix(INTEGERS), node.input[0].removesuffix(INTEGERS) if node.input else ""
+        if node.op_type == "Gather" and name in read and name not in made:
+            scaled = [node.output[0], f"{table}_scale", f"{table}_zero_point"]
+            nodes.append(helper.make_node("DequantizeLinear", scaled, [name], name=f"{name}_rows"))
+    _replace(graph.node, nodes)
 
 
 def round_for_products_alone(graph: Any, products: Collection[str]) -> None:

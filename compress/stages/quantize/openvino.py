@@ -66,7 +66,11 @@ def _share(graph: Path) -> str:
 
 
 def _int8(config: OpenvinoInt8, inputs: Inputs, context: Context, model: Any) -> tuple[Any, tuple[str, ...]]:
-    """NNCF's post-training quantization, smoothing of activations (Xiao et al. 2023) included; and notes."""
+    """NNCF's post-training quantization; and notes.
+
+    With smoothing of activations (Xiao et al. 2023), but under accuracy control, which gives a product its own weights
+    back and leaves the smoothing of what it reads: with it one product given back moved probabilities by up to .93.
+    """
     parent, train = inputs.followed(), inputs.splits().train
     rows = drawn_rows(train, config.calibration_rows, context.seed)
     if not len(rows):
@@ -83,6 +87,7 @@ def _int8(config: OpenvinoInt8, inputs: Inputs, context: Context, model: Any) ->
         if config.accuracy_drop is None:
             return nncf.quantize(model, nncf.Dataset(given), **how), notes
         held = _held_out(config, inputs, tokenizer)
+        plain = nncf.AdvancedQuantizationParameters(smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=-1))
         small = nncf.quantize_with_accuracy_control(
             model,
             nncf.Dataset(given),
@@ -90,6 +95,7 @@ def _int8(config: OpenvinoInt8, inputs: Inputs, context: Context, model: Any) ->
             held.quality,
             max_drop=config.accuracy_drop,
             drop_type=nncf.DropType.ABSOLUTE,
+            advanced_quantization_parameters=plain,
             **how,
         )
         last = held.quality(openvino().Core().compile_model(small, "CPU"), held.examples)
