@@ -145,7 +145,8 @@ class Candidate:
 
     id: the stage's id. stage: the stage's type. thresholds: (L,) for multi-label; None for single-label, where the
     decision is the argmax, and for a regression, where there is none. The same id may come several times, once for
-    each way it was opened. Raises InvalidInputError for a regression with thresholds.
+    each way it was opened. Raises InvalidInputError for a regression with thresholds, and where one is not a finite
+    number: no probability reaches NaN, so it would decide nothing.
     """
 
     id: str
@@ -159,8 +160,18 @@ class Candidate:
     predictor: Predictor | ValuePredictor
 
     def __post_init__(self) -> None:
-        if self.is_regression and self.thresholds is not None:
+        if self.thresholds is None:
+            return
+        if self.is_regression:
             raise InvalidInputError(f"{self.id}: a regression decides nothing, so it has no thresholds")
+        thresholds = _floats(self.thresholds, f"{self.id}: thresholds are no numbers", "float32 (labels,)")
+        bad = np.flatnonzero(~np.isfinite(thresholds))
+        if bad.size:
+            raise InvalidInputError(
+                f"{self.id}: the threshold of label number {bad[0]} is {thresholds.flat[bad[0]]}; a finite number was "
+                "expected, or None for all where the highest probability decides"
+            )
+        object.__setattr__(self, "thresholds", thresholds)  # a list will do
 
     @property
     def is_regression(self) -> bool:
@@ -180,7 +191,8 @@ def check_probabilities(
     """What a candidate answered, as float32 (rows, labels), once it is seen to be probabilities.
 
     first_row: where these rows start in the whole set, so that the error names the row a user can look up (from 0).
-    Raises InvalidInputError naming the candidate, and the first bad row: wrong shape, NaN, or outside [0, 1].
+    Raises InvalidInputError naming the candidate, and the first bad row: no numbers, wrong shape, NaN, or outside
+    [0, 1].
     """
     array = _shaped(probabilities, rows, labels, f"{candidate}: predict_proba", first_row)
     good = (array >= 0) & (array <= 1)  # False for NaN too
@@ -199,13 +211,20 @@ def check_values(values: NDArray[Any], *, rows: int, labels: int, candidate: str
 
 
 def _shaped(answer: NDArray[Any], rows: int, labels: int, who: str, first_row: int) -> Floats:
-    array = np.asarray(answer)
+    asked = f"for rows {first_row} to {first_row + rows - 1}"
+    array = _floats(answer, f"{who} gave no numbers {asked}", "float32 (texts, labels) in host memory")
     if array.shape != (rows, labels):
         raise InvalidInputError(
-            f"{who} gave shape {array.shape} for rows {first_row} to {first_row + rows - 1}; "
-            f"{(rows, labels)} (texts, labels) was expected"
+            f"{who} gave shape {array.shape} {asked}; {(rows, labels)} (texts, labels) was expected"
         )
-    return array.astype(np.float32, copy=False)
+    return array
+
+
+def _floats(given: Any, problem: str, wanted: str) -> Floats:
+    try:
+        return np.asarray(given, dtype=np.float32)
+    except (RuntimeError, TypeError, ValueError) as error:  # as torch says it of a tensor with a gradient, or on a GPU
+        raise InvalidInputError(f"{problem}: {error}; {wanted} was expected") from error
 
 
 def _check_all(good: NDArray[np.bool_], array: Floats, who: str, first_row: int, wanted: str) -> None:

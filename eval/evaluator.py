@@ -32,8 +32,8 @@ def measure_quality(
     """Predicts the test set and scores it. progress(done, total): rows predicted so far.
 
     Raises InvalidInputError naming the candidate (and the row, from 0) if its labels are not the test set's, its
-    thresholds do not fit, a probability is NaN or outside [0, 1], or a regression's value is not finite; if one is a
-    regression and the other is not; and if the test set is empty.
+    thresholds do not fit, an answer is no array of numbers, a probability is NaN or outside [0, 1], or a regression's
+    value is not finite; if one is a regression and the other is not; and if the test set is empty.
     """
     answers = predict_all(candidate, test_set, progress)
     if test_set.is_regression:
@@ -145,6 +145,8 @@ def _check(candidate: Candidate, test_set: LabelledTexts) -> None:
     if tuple(labels) != tuple(test_set.labels):
         raise InvalidInputError(f"{candidate.id}: predicts {labels}; the test set has {test_set.labels}, in that order")
     if candidate.thresholds is not None and candidate.thresholds.shape != (len(labels),):
-        raise InvalidInputError(f"{candidate.id}: {candidate.thresholds.shape} thresholds for {len(labels)} labels")
+        raise InvalidInputError(
+            f"{candidate.id}: {candidate.thresholds.shape} thresholds for {len(labels)} labels; give one for each"
+        )
     if len(test_set) == 0:
         raise InvalidInputError(f"{candidate.id}: the test set has no rows to judge it on")

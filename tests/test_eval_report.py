@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from eval import Candidate, Footprint, Interval, LabelledTexts, Report, dump_report, load_report, measure_quality
+from eval.contract import check_probabilities
 from eval.errors import InvalidInputError
 from eval.evaluator import CHUNK, judge, score_quality
 from eval.latency.rounds import LatencyRow
@@ -135,6 +136,39 @@ def test_a_nan_names_the_candidate_and_the_row_of_the_whole_set():
     probabilities[270, 1] = np.nan
     with pytest.raises(InvalidInputError, match=r"student-int8: .*nan for row 270, label number 1"):
         measure_quality(candidate(probabilities), test_set, resamples=5, seed=0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_threshold_is_finite_or_names_the_candidate_and_the_label(bad):
+    with pytest.raises(InvalidInputError, match=rf"student-int8: .* label number 1 is {bad}; a finite number"):
+        candidate(example()[1], (0.5, bad, 0.6))
+
+
+def test_thresholds_may_be_a_list_of_numbers():
+    test_set, probabilities = example()
+    listed = replace(candidate(probabilities), thresholds=[0.5, 0.4, 0.6])
+    found = measure_quality(listed, test_set, resamples=50, seed=1)
+    assert found == measure_quality(candidate(probabilities), test_set, resamples=50, seed=1)
+    with pytest.raises(InvalidInputError, match=r"student-int8: thresholds are no numbers: .*'high'; float32 \(labels"):
+        replace(listed, thresholds=["high", "low", "low"])
+    with pytest.raises(InvalidInputError, match=r"student-int8: \(\) thresholds for 3 labels; give one for each"):
+        measure_quality(replace(listed, thresholds=0.5), test_set, resamples=5, seed=0)
+
+
+class OnAGpu:
+    """What NumPy cannot read, as a tensor on a GPU."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"), [([["toxic"] * 3] * 2, "'toxic'"), ([[0.5] * 3, [0.5]], "shape"), (OnAGpu(), "cuda:0")]
+)
+def test_an_answer_that_is_no_numbers_names_the_candidate_and_the_rows(answer, says):
+    said = rf"student-int8: predict_proba gave no numbers for rows 256 to 257: .*{says}.*; float32 \(texts, labels\)"
+    with pytest.raises(InvalidInputError, match=said):
+        check_probabilities(answer, rows=2, labels=3, candidate="student-int8", first_row=256)
 
 
 def test_what_does_not_fit_is_refused():

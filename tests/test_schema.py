@@ -19,6 +19,16 @@ def schema():
     return Draft202012Validator(json.loads(FILE.read_bytes()))
 
 
+def closed(part):
+    """The schema in which a key that an object does not name is an error. Free maps, by label say, name none."""
+    if isinstance(part, list):
+        return [closed(it) for it in part]
+    if not isinstance(part, dict):
+        return part
+    names_its_keys = part.get("type") == "object" and "properties" in part
+    return {key: closed(it) for key, it in part.items()} | ({"additionalProperties": False} if names_its_keys else {})
+
+
 def problems(schema, document):
     return [f"{'.'.join(map(str, it.path))}: {it.message[:200]}" for it in schema.iter_errors(document)]
 
@@ -42,8 +52,27 @@ def test_it_holds_of_a_run(schema, tiny_run):
 
 
 @pytest.mark.parametrize("file", REPORTS, ids=lambda file: file.stem)
-def test_it_holds_of_reports_of_earlier_versions(schema, file):
-    assert problems(schema, json.loads(file.read_bytes())) == []
+def test_it_holds_of_reports_of_earlier_versions_and_still_has_all_their_keys(schema, file):
+    assert problems(Draft202012Validator(closed(schema.schema)), json.loads(file.read_bytes())) == []
+
+
+def test_it_still_has_the_keys_that_no_earlier_report_kept_here_has(schema):
+    averages = {f"macro_{metric}" for metric in ("rmse", "mae", "r2", "spearman")}
+    kept = {
+        "SetQuality": {"positive_rows"},
+        "RegressionQuality": {"rows", "targets", "r2_against"} | averages,
+        "TargetQuality": {"rmse", "mae", "r2", "spearman", "mean", "deviation"},
+    }
+    for name, keys in kept.items():
+        assert keys <= set(schema.schema["$defs"][name]["properties"]), name
+
+
+def test_a_key_that_was_taken_away_is_seen(schema):
+    document = json.loads(dump_report(full_report()))
+    less = json.loads(FILE.read_bytes())
+    del less["$defs"]["Measurement"]["properties"]["cold_start_ms"]
+    assert problems(Draft202012Validator(less), document) == []
+    assert any("cold_start_ms" in it for it in problems(Draft202012Validator(closed(less)), document))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """How long do 2,000 resamples of 10,000 rows with 6 labels take, and the intervals made of them? By hand.
 
-    python tests/benchmarks/resample_speed.py
+    python tests/benchmarks/resample_speed.py --output resample-speed.json
     python tests/benchmarks/resample_speed.py --rows 1000000 --resamples 200 --repeats 1
 
 Every metric of one candidate, by label and averaged, as `compress run` judges it. Labels have Jigsaw's shares, scores
@@ -8,12 +8,15 @@ have no ties. Wanted: the median of the repeats under 2 seconds; exit code 1 whe
 """
 
 import argparse
+import json
 import sys
 import time
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 
+from compress.environment import environment
 from compress.memory import keep_freed_memory
 from eval.contract import LabelledTexts
 from eval.evaluator import judge
@@ -28,6 +31,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--resamples", type=int, default=2000)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where to write the result as JSON")
     options = parser.parse_args()
     keep_freed_memory()
     rng = np.random.default_rng(0)
@@ -47,6 +51,16 @@ def main() -> None:
         print(f"{seconds}; {time.process_time() - busy:.2f} s of processors", flush=True)
     size = f"{options.resamples:,} resamples of {options.rows:,} rows x {len(SHARES)} labels"
     print(f"{size}: {median(spent):.2f} s (median of {options.repeats})")
+    if options.output is not None:
+        facts = {
+            "rows": options.rows,
+            "labels": len(SHARES),
+            "resamples": options.resamples,
+            "seconds": spent,
+            "median_seconds": median(spent),
+            "environment": environment(),
+        }
+        options.output.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     sys.exit(median(spent) >= SECONDS)
 
 
