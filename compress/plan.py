@@ -51,7 +51,7 @@ def make_plan(recipe: Recipe, out: Path, facts: DataFacts, fresh: bool = False) 
     found: dict[str, Artifact | None] = {}
     forecasts: dict[str, int | None] = {}
     tokens: dict[str, int | None] = {}
-    stages = {stage.id: stage for stage in (*recipe.all_stages, *(repeat.stage for repeat in recipe.repeats))}
+    stages = {stage.id: stage for stage in recipe.every_stage}
     for stage in stages.values():
         seed = recipe.seed_of(stage)
         key = cache_key(stage, recipe, facts, seed)

@@ -152,6 +152,11 @@ class Recipe(Section):
         return (*asked, *self.stages)
 
     @property
+    def every_stage(self) -> tuple[Stage, ...]:
+        """All that a run makes, in the order it does: further seeds come last."""
+        return (*self.all_stages, *(repeat.stage for repeat in self.repeats))
+
+    @property
     def goals_by_candidate(self) -> dict[str, tuple[Goal, ...]]:
         """A plain list of goals is the last stage's."""
         return by_candidate(self.goals, self.stages[-1].id)
@@ -159,7 +164,7 @@ class Recipe(Section):
     @property
     def all_ids(self) -> tuple[str, ...]:
         """Of everything a run makes, in the order it does."""
-        return tuple(stage.id for stage in (*self.all_stages, *(repeat.stage for repeat in self.repeats)))
+        return tuple(stage.id for stage in self.every_stage)
 
 
 def _again(stage: Stage, seed: int, first: int, changed: Mapping[str, object]) -> Repeat:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +31,8 @@ class OpenvinoPredictor(PiecesPredictor):
         self.graph = open_graph(artifact.path / GRAPH, threads, arithmetic(artifact))
 
     def _run(self, batch: Batch) -> Floats:
-        if not isinstance(self.tokenizer, Tokenizer):  # n-grams, of which every text has its own number
-            return self.graph.logits(batch)
-        return self.graph.logits(rounded_up(batch, self.tokenizer))
+        pieces = cast("Tokenizer", self.tokenizer)  # what reads n-grams never becomes a graph of OpenVINO's
+        return self.graph.logits(rounded_up(batch, pieces))
 
 
 def rounded_up(batch: Batch, tokenizer: Tokenizer) -> Batch:

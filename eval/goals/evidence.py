@@ -33,9 +33,8 @@ class Found:
     """What a goal is about, as measured. count: of what lies behind the interval; least: with fewer nothing is decided.
 
     unit, of: what one of these is called; no unit where the interval does not narrow as a count grows. rows: of an
-    average over labels, the rows that hold those, of which several may be on one. problem: why it
-    decides nothing. undefined: why it is no number, where that is known. remark: what belongs to the number, e.g. the
-    setting of a time.
+    average over labels, the rows that hold those, of which several may be on one. problem: why it decides nothing.
+    undefined: why it is no number, where that is known. remark: what belongs to the number, e.g. the setting of a time.
     """
 
     measured: Interval

@@ -74,7 +74,8 @@ def paired_differences(targets: Targets, labels: tuple[str, ...], own: Judged, r
     copied = ((own.decisions == reference.decisions) & (own.probabilities == reference.probabilities)).all(axis=0)
     one_each = all((it.sum(axis=1, dtype=np.int64) == 1).all() for it in (targets, own.decisions, reference.decisions))
     apart = {name: _apart(name, targets, both, copied) for name in _METRICS}
-    macros = {name: _macro(it, targets, _draws("labels", name, both)) for name, it in apart.items()}
+    unseen = overlaps(targets.astype(bool))
+    macros = {name: _macro(it, _draws("labels", name, both), unseen) for name, it in apart.items()}
     by_label = {name: dict(zip(labels, it.parts(), strict=True)) for name, it in apart.items()}
     return Differences(
         macro_f1=_moved_together(macros["f1"], apart["f1"], both) if one_each else macros["f1"],
@@ -114,15 +115,14 @@ def _apart(name: str, targets: Targets, both: _Both, copied: Targets) -> _Apart:
     return _Apart(values, np.array(varies), np.where(copied, 0.0, _steps(name, targets, both)))
 
 
-def _macro(apart: _Apart, targets: Targets, draws: Draws) -> Interval:
-    """Of the mean of the labels for which it is defined. draws: (R, L)."""
+def _macro(apart: _Apart, draws: Draws, unseen: Draws) -> Interval:
+    """Of the mean of the labels for which it is defined. draws: (R, L). unseen: (L, L), how added rows go together."""
     places = apart.defined
     if not places:
         return Interval(None, None, None)
-    seen = correlations(draws[:, places], np.eye(len(places)))
-    unseen = overlaps(targets[:, places].astype(bool))
+    seen, added = correlations(draws[:, places], np.eye(len(places))), unseen[np.ix_(places, places)]
     spread, steps = np.sqrt(apart.variances[places]), apart.steps[places]
-    varies, moved = (max(float(it @ related @ it), 0.0) for it, related in ((spread, seen), (steps, unseen)))
+    varies, moved = (max(float(it @ related @ it), 0.0) for it, related in ((spread, seen), (steps, added)))
     value = float(np.mean([apart.values[place] for place in places]))
     return _around(value, varies / len(places) ** 2, sqrt(moved) / len(places))
 

@@ -93,25 +93,24 @@ def overlaps(marked: NDArray[np.bool_]) -> Draws:
 
     The correlation of two numbers of lost rows, where whole rows are lost, each as likely as the other and few.
     """
-    counted = marked.astype(np.float64)
-    both = counted.T @ counted
-    scale = np.sqrt(np.outer(np.diag(both), np.diag(both)))
-    found = np.divide(both, scale, out=np.zeros_like(both), where=scale > 0)
-    np.fill_diagonal(found, 1.0)
-    return np.asarray(found)
+    return _cosines(marked.astype(np.float64), np.eye(marked.shape[1]))
 
 
 def correlations(draws: Draws, unseen: Draws) -> Draws:
     """(R, L) draws -> (L, L). An undefined draw counts as the mean. unseen: of what does not vary with any other."""
     defined = ~np.isnan(draws)
     means = np.where(defined, draws, 0.0).sum(axis=0) / np.maximum(defined.sum(axis=0), 1)
-    centred = np.where(defined, draws - means, 0.0)
-    together = centred.T @ centred
-    spread = np.sqrt(np.diag(together))
-    scale = np.outer(spread, spread)
-    found = np.divide(together, scale, out=unseen.copy(), where=scale > 0)
+    return np.clip(_cosines(np.where(defined, draws - means, 0.0), unseen), -1, 1)
+
+
+def _cosines(columns: Draws, otherwise: Draws) -> Draws:
+    """(N, L) -> (L, L): of the angles between columns; `otherwise` where one of the two is all 0. 1 with itself."""
+    together = columns.T @ columns
+    lengths = np.sqrt(np.diag(together))
+    scale = np.outer(lengths, lengths)
+    found = np.divide(together, scale, out=otherwise.copy(), where=scale > 0)
     np.fill_diagonal(found, 1.0)
-    return np.asarray(np.clip(found, -1, 1))
+    return np.asarray(found)
 
 
 def mean_interval(parts: Sequence[Interval], draws: Draws, unseen: Draws | None = None) -> Interval:

@@ -151,12 +151,12 @@ def change_rows(found: CandidateChanges, every: bool = False) -> tuple[tuple[str
 def summary_lines(found: ReportChanges) -> list[str]:
     """What it all came to, and what `change_rows` leaves out: how many numbers did not change or have no verdict."""
     numbers = [(of.candidate, it) for of in found.candidates for it in of.changes]
-    by_verdict: dict[Verdict, list[tuple[str, Change]]] = {
-        verdict: [(name, it) for name, it in numbers if it.verdict == verdict] for verdict in _SAID
-    }
     if not numbers:
         return []
-    better, worse, same, undecided = by_verdict.values()
+    better, worse, same, undecided = (
+        [(name, it) for name, it in numbers if it.verdict == verdict]
+        for verdict in ("better", "worse", "same", "undecided")
+    )
     lines = [f"{len(better)} better and {len(worse)} worse."] if better or worse else []
     lines += ["Nothing is better or worse."] if not lines and not found.uncompared else []
     lines += [f"Within noise, or of the same size: {_counted(same)}."] if same else []

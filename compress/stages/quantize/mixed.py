@@ -98,8 +98,9 @@ def _dequantize_rows(graph: Any) -> None:
     nodes = []
     for node in graph.node:
         nodes.append(node)
-        name, table = node.output[0].removesuffix(INTEGERS), node.input[0].removesuffix(INTEGERS) if node.input else ""
+        name = node.output[0].removesuffix(INTEGERS)
         if node.op_type == "Gather" and name in read and name not in made:
+            table = node.input[0].removesuffix(INTEGERS)
             scaled = [node.output[0], f"{table}_scale", f"{table}_zero_point"]
             nodes.append(helper.make_node("DequantizeLinear", scaled, [name], name=f"{name}_rows"))
     _replace(graph.node, nodes)
